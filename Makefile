@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+# Idem: idempotent receivers for Mosquitto and RabbitMQ. `make help` lists the targets.
+
+CC      ?= gcc
+PREFIX  ?= /usr/local
+DESTDIR ?=
+WERROR  ?= 1
+PORT    ?= 1883
+# SANITIZER=address | undefined | thread | address,undefined: builds into a folder of its own.
+SANITIZER ?=
+
+comma := ,
+BUILD := build$(if $(SANITIZER),/$(subst $(comma),-,$(SANITIZER)))
+
+PACKAGES := lmdb libsodium json-c yaml-0.1
+LIB_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
+LIB_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
+            -Wmissing-prototypes -Wswitch-enum -Wvla -Wformat=2 -Wundef -Wwrite-strings \
+            $(if $(filter 1,$(WERROR)),-Werror)
+HARDENING := -fstack-protector-strong -fPIC \
+             $(if $(SANITIZER),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+OPTIMISE := $(if $(SANITIZER),-O1 -fno-omit-frame-pointer,-O2)
+
+IDEM_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -g $(OPTIMISE) $(WARNINGS) $(HARDENING) \
+               -fvisibility=hidden -pthread -Icommon/include -Icommon $(LIB_CFLAGS) \
+               $(if $(SANITIZER),-fsanitize=$(SANITIZER)) -MMD -MP
+IDEM_LDFLAGS := -pthread -Wl,-z,relro,-z,now $(if $(SANITIZER),-fsanitize=$(SANITIZER))
+
+COMMON_SRC := $(wildcard common/*/*.c common/*/*/*.c)
+PLUGIN_SRC := $(wildcard plugins/mosquitto/*.c)
+CTL_SRC    := $(wildcard tools/idemctl/*.c)
+
+object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+COMMON_OBJ := $(call object,$(COMMON_SRC))
+PLUGIN_OBJ := $(call object,$(PLUGIN_SRC))
+CTL_OBJ    := $(call object,$(CTL_SRC))
+
+PROGRAMS := $(BUILD)/libidem.a $(BUILD)/libidem.so $(BUILD)/mosquitto_idem.so $(BUILD)/idemctl
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+##@ Building
+all: $(PROGRAMS) ## build everything into build/ (the default)
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(IDEM_CFLAGS) $(EXTRA_CFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/libidem.a: $(COMMON_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/libidem.so: $(COMMON_OBJ)
+	$(CC) -shared -Wl,-soname,libidem.so.0 $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
+
+# The library's symbols stay inside the plugin: the broker has a name space of its own.
+$(BUILD)/mosquitto_idem.so: $(PLUGIN_OBJ) $(BUILD)/libidem.a
+	$(CC) -shared -Wl,--exclude-libs,ALL $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) -lmosquitto
+
+$(BUILD)/idemctl: $(CTL_OBJ) $(BUILD)/libidem.a
+	$(CC) -pie $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
+
+include tests/tests.mk
+
+deps: ## install the Debian packages that building and testing need
+	@tools/deps.sh
+
+##@ Trying
+run: deps ## start a private Mosquitto with the plugin on 127.0.0.1:1883 (PORT= for another)
+	@$(MAKE) --no-print-directory all
+	@PORT=$(PORT) tools/run.sh
+
+demo: deps ## the whole story by itself: duplicates in, one copy of each out, in a table
+	@$(MAKE) --no-print-directory all
+	@tools/demo.sh
+
+##@ Installing
+install: all ## install into $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/idem $(DESTDIR)$(PREFIX)/include/idem \
+	  $(DESTDIR)$(PREFIX)/share/doc/idem/examples
+	install -m 755 $(BUILD)/idemctl $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 $(BUILD)/mosquitto_idem.so $(DESTDIR)$(PREFIX)/lib/idem/
+	install -m 644 $(BUILD)/libidem.a $(DESTDIR)$(PREFIX)/lib/
+	install -m 755 $(BUILD)/libidem.so $(DESTDIR)$(PREFIX)/lib/libidem.so.0
+	ln -sf libidem.so.0 $(DESTDIR)$(PREFIX)/lib/libidem.so
+	install -m 644 common/include/idem/*.h $(DESTDIR)$(PREFIX)/include/idem/
+	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/idem/
+	install -m 644 examples/*.yaml examples/*.conf $(DESTDIR)$(PREFIX)/share/doc/idem/examples/
+
+clean: ## remove build/
+	rm -rf build
+
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: all deps run demo install clean help
+
+-include $(shell find build -name '*.d' 2>/dev/null)

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT
+ * The one YAML file of all programs, parsed by one schema that also knows defaults and documentation. */
+#ifndef IDEM_CONFIG_H
+#define IDEM_CONFIG_H
+
+#include <idem/log.h>
+#include <idem/rule.h>
+
+enum idem_store_wait {
+    IDEM_WAIT_DEFAULT, /* park for a remote store, at once for an embedded one */
+    IDEM_WAIT_PARK,
+    IDEM_WAIT_BLOCK,
+};
+
+/* An AMQP end, or a database sink. Owned strings; NULL where not given. */
+struct idem_endpoint_config {
+    char *url;
+    char *queue;
+    char *exchange;
+    char *routing_key;
+    unsigned prefetch;
+    char *statement;
+    struct idem_key_spec parameters;
+};
+
+struct idem_config {
+    char *path; /* where it was read from */
+    char *instance;
+    char *secret_file; /* NULL: the public default secret */
+    struct {
+        char *url;
+        enum idem_store_wait wait;
+        int64_t deadline_ms;
+    } store;
+    struct idem_ruleset rules;
+    struct {
+        bool present;
+        struct idem_endpoint_config source;
+        struct idem_endpoint_config sink;
+        char *quarantine_exchange;
+        unsigned workers;
+    } bridge;
+    struct {
+        char *listen;
+    } http;
+    struct {
+        int64_t sys_interval_ms; /* how often figures go to $SYS/broker/idem/; 0: never */
+    } mqtt;
+    struct {
+        enum idem_log_format format;
+        enum idem_log_level level;
+    } log;
+};
+
+/* warn (may be NULL) receives findings that do not refuse the file, such as a short ttl. */
+typedef void idem_config_warn(void *arg, const char *text);
+
+/* Reads, checks and compiles the file, the secret file included. Blocks on disk. Initialises *config
+ * whatever happens; call idem_config_fini in any case. On error the text begins "FILE:LINE: key: ...". */
+IDEM_API IDEM_MUST_USE enum idem_code idem_config_load(struct idem_config *config,
+                                                       const char *path,
+                                                       idem_config_warn *warn, void *arg,
+                                                       struct idem_error *error);
+
+/* The same from memory; name stands for the file in messages. */
+IDEM_API IDEM_MUST_USE enum idem_code idem_config_parse(struct idem_config *config,
+                                                        const char *name,
+                                                        const char *text, size_t length,
+                                                        idem_config_warn *warn, void *arg,
+                                                        struct idem_error *error);
+
+IDEM_API void idem_config_fini(struct idem_config *config);
+
+#endif

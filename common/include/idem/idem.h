@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT
+ * Everything that libidem offers. */
+#ifndef IDEM_IDEM_H
+#define IDEM_IDEM_H
+
+#include <idem/clock.h>
+#include <idem/config.h>
+#include <idem/digest.h>
+#include <idem/error.h>
+#include <idem/identity.h>
+#include <idem/log.h>
+#include <idem/message.h>
+#include <idem/receiver.h>
+#include <idem/rule.h>
+#include <idem/span.h>
+#include <idem/store.h>
+#include <idem/verdict.h>
+#include <idem/version.h>
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT
+ * Who a message is: its key, scope, digest and fingerprint under one rule. Pure: no I/O, no state. */
+#ifndef IDEM_IDENTITY_H
+#define IDEM_IDENTITY_H
+
+#include <idem/rule.h>
+
+enum idem_identity_status {
+    IDEM_IDENTITY_OK,
+    IDEM_IDENTITY_NO_KEY, /* no extractor of the key yielded a value within the limits */
+    IDEM_IDENTITY_NO_SCOPE, /* the key is there, the group it is unique within is not */
+};
+
+struct idem_identity {
+    enum idem_identity_status status;
+    struct idem_digest digest;      /* of scope and key; valid with IDEM_IDENTITY_OK */
+    struct idem_digest fingerprint; /* valid with has_fingerprint */
+    bool has_fingerprint;
+};
+
+/* For people (idemctl explain) and for propagation: the value that each extractor of the key gave.
+ * Borrowed from the message or from the caller's workspace. */
+struct idem_key_part {
+    const struct idem_extractor *extractor;
+    struct idem_span value;
+};
+
+/* Scratch memory for one identification at a time: parsed JSON, hashed payloads. Reusable, not to be
+ * shared between threads. Values in parts stay valid until the next use or fini. */
+struct idem_workspace;
+IDEM_API IDEM_MUST_USE enum idem_code
+idem_workspace_open(struct idem_workspace **workspace);
+IDEM_API void idem_workspace_close(struct idem_workspace *workspace);
+
+/* parts (may be NULL) receives up to IDEM_EXTRACTORS_MAX key parts, *parts_count their number.
+ * Malformed JSON, absent properties, values that are empty or longer than IDEM_KEY_MAX, and JSON
+ * numbers that do not fit 64 bits yield nothing; nothing here can fail otherwise. */
+IDEM_API void idem_identify(struct idem_identity *identity, const struct idem_rule *rule,
+                            const struct idem_secret *secret,
+                            const struct idem_message *message,
+                            struct idem_workspace *workspace, struct idem_key_part *parts,
+                            size_t *parts_count);
+
+/* The scope's kind and value as people read it, e.g. "principal user:alice"; truncated to size. */
+IDEM_API void idem_scope_describe(const struct idem_rule *rule,
+                                  const struct idem_message *message,
+                                  struct idem_workspace *workspace, char *text,
+                                  size_t size);
+
+/* The value to propagate downstream under rule->propagate. As it came (single printable UTF-8 key
+ * part), else, and always with a hop, the lower-case hexadecimal digest (of hop and key digest).
+ * Returns the length; out holds at least IDEM_KEY_MAX + 1 bytes. 0: nothing to propagate. */
+IDEM_API size_t idem_propagated_key(const struct idem_rule *rule,
+                                    const struct idem_secret *secret,
+                                    const struct idem_digest *digest,
+                                    const struct idem_key_part *parts, size_t parts_count,
+                                    char *out, size_t size);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT
+ * Log lines leave the core through one function that the program supplies. No payloads, no secrets. */
+#ifndef IDEM_LOG_H
+#define IDEM_LOG_H
+
+#include <idem/error.h>
+
+enum idem_log_level {
+    IDEM_LOG_ERROR,
+    IDEM_LOG_WARNING,
+    IDEM_LOG_NOTICE,
+    IDEM_LOG_INFO,
+    IDEM_LOG_DEBUG,
+    IDEM_LOG_LEVEL_COUNT
+};
+
+enum idem_log_format {
+    IDEM_LOG_TEXT,
+    IDEM_LOG_JSON,
+};
+
+/* event is a stable name, such as "store.full"; text is one line without a newline. Called from any
+ * thread that Idem runs: it must be safe for that and must not call back into Idem. */
+typedef void idem_log_sink(void *context, enum idem_log_level level, const char *event,
+                           const char *text);
+
+struct idem_log {
+    idem_log_sink *sink; /* NULL: nothing is logged */
+    void *context;
+    enum idem_log_level level; /* lines above this level are not formatted at all */
+};
+
+/* log may be NULL. Formats at most 1 KiB; longer lines end in "...". */
+IDEM_API void idem_log_write(const struct idem_log *log, enum idem_log_level level,
+                             const char *event, const char *format, ...)
+    IDEM_PRINTF(4, 5);
+
+/* "error", "warning", ...; static. */
+IDEM_API const char *idem_log_level_name(enum idem_log_level level);
+
+/* A sink that writes to standard error; context is a const enum idem_log_format *. */
+IDEM_API void idem_log_stderr(void *context, enum idem_log_level level, const char *event,
+                              const char *text);
+
+#endif

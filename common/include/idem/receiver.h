@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT
+ * The idempotent receiver: claim -> deliver -> complete or abandon. See docs/design/protocol.md for
+ * the crash windows. One receiver belongs to one thread; counters may be read from any. */
+#ifndef IDEM_RECEIVER_H
+#define IDEM_RECEIVER_H
+
+#include <idem/identity.h>
+#include <idem/store.h>
+#include <idem/verdict.h>
+
+struct idem_receiver;
+
+struct idem_receiver_options {
+    struct idem_store *store; /* borrowed; must outlive the receiver */
+    const struct idem_ruleset
+        *rules;           /* borrowed until replaced by idem_receiver_set_rules */
+    const char *instance; /* names the owner of claims; copied */
+    uint64_t incarnation; /* new at every start; 0: taken from the clock and randomness */
+    bool durable;         /* claims and completions are answered when on disk */
+    bool can_hold;        /* the adapter can keep a copy unacknowledged */
+    struct idem_log log;  /* copied */
+};
+
+/* One copy on its way: the caller's storage, filled by idem_receiver_submit. Keep it until complete or
+ * abandon has been called where claimed is true; it holds no pointers into the message. */
+struct idem_delivery {
+    enum idem_verdict verdict;
+    enum idem_reason reason;
+    bool claimed;      /* complete or abandon must follow */
+    bool has_identity; /* digest is valid */
+    struct idem_digest digest;
+    struct idem_digest fingerprint;
+    bool has_fingerprint;
+    int64_t ttl_ms;
+    int64_t first_seen_ms; /* of the record that was found; 0 where none was */
+    int64_t retry_at_ms;   /* HOLD: when the lease can have ended */
+    const struct idem_rule
+        *rule; /* NULL where none matched; valid until rules are replaced */
+    enum idem_code store_code; /* STORE_FAILURE: why */
+};
+
+typedef void idem_receiver_decided(void *arg, struct idem_delivery *delivery);
+typedef void idem_receiver_settled(void *arg, enum idem_code code);
+
+IDEM_API IDEM_MUST_USE enum idem_code
+idem_receiver_open(struct idem_receiver **receiver,
+                   const struct idem_receiver_options *options, struct idem_error *error);
+IDEM_API void idem_receiver_close(struct idem_receiver *receiver);
+
+/* Decides one copy and calls decided exactly once: before returning where the store answers at once.
+ * The message is read before this returns only. Cannot fail: whatever goes wrong is a verdict. */
+IDEM_API void idem_receiver_submit(struct idem_receiver *receiver,
+                                   const struct idem_message *message, int64_t now_ms,
+                                   struct idem_delivery *delivery,
+                                   idem_receiver_decided *decided, void *arg);
+
+/* The value that the delivered copy carries downstream; call it from decided or before the next
+ * submit. Returns its length, 0 where the rule does not propagate. The text is valid until the next
+ * submit and is terminated. */
+IDEM_API size_t idem_receiver_propagation(struct idem_receiver *receiver,
+                                          const struct idem_delivery *delivery,
+                                          const char **text);
+
+/* The delivery is certain: make the record done. settled may be NULL. Call it before the source is
+ * acknowledged, never before the delivery is certain. Clears delivery->claimed. */
+IDEM_API void idem_receiver_complete(struct idem_receiver *receiver,
+                                     struct idem_delivery *delivery, int64_t now_ms,
+                                     idem_receiver_settled *settled, void *arg);
+
+/* The delivery has failed for certain: forget the claim, so that a retry counts as new. */
+IDEM_API void idem_receiver_abandon(struct idem_receiver *receiver,
+                                    struct idem_delivery *delivery,
+                                    idem_receiver_settled *settled, void *arg);
+
+/* Replaces the rules. Deliveries on their way keep what they need; counters of rules are kept by name. */
+IDEM_API IDEM_MUST_USE enum idem_code
+idem_receiver_set_rules(struct idem_receiver *receiver, const struct idem_ruleset *rules,
+                        struct idem_error *error);
+
+/* Counters only rise. Rule "" stands for messages that no rule matched. */
+struct idem_rule_counts {
+    char name[IDEM_NAME_MAX + 1];
+    uint64_t by_reason[IDEM_REASON_COUNT];
+    uint64_t by_verdict[IDEM_VERDICT_COUNT];
+};
+struct idem_receiver_counts {
+    uint64_t by_reason[IDEM_REASON_COUNT];
+    uint64_t by_verdict[IDEM_VERDICT_COUNT];
+    uint64_t completed;
+    uint64_t abandoned;
+    uint64_t settle_failures; /* complete or abandon that the store did not accept */
+};
+
+/* Any thread. rules receives up to rules_max rows; returns how many there are in all. */
+IDEM_API size_t idem_receiver_counts(const struct idem_receiver *receiver,
+                                     struct idem_receiver_counts *total,
+                                     struct idem_rule_counts *rules, size_t rules_max);
+
+#endif

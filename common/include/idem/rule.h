@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT
+ * Rules as the configuration compiles them: what matches, what the key is, and what to do then. */
+#ifndef IDEM_RULE_H
+#define IDEM_RULE_H
+
+#include <idem/digest.h>
+#include <idem/message.h>
+
+#define IDEM_RULES_MAX      256
+#define IDEM_EXTRACTORS_MAX 16 /* of one key, fingerprint or scope */
+#define IDEM_KEY_MAX        4096 /* bytes of one extracted value; longer counts as missing */
+#define IDEM_JSON_MAX       (1u << 20) /* bytes of a payload that is parsed as JSON */
+#define IDEM_JSON_DEPTH_MAX 32         /* nesting of a payload that is parsed as JSON */
+#define IDEM_NAME_MAX       128 /* bytes of a rule's name, a property's name, a hop */
+
+enum idem_strategy {
+    IDEM_STRATEGY_NATURAL,
+    IDEM_STRATEGY_KEY,
+    IDEM_STRATEGY_SEQUENCE,
+};
+
+enum idem_extractor_kind {
+    IDEM_EXTRACT_PROPERTY,       /* property:NAME */
+    IDEM_EXTRACT_MESSAGE_ID,     /* message-id */
+    IDEM_EXTRACT_CORRELATION_ID, /* correlation-id */
+    IDEM_EXTRACT_TOPIC_LEVEL,    /* topic:N */
+    IDEM_EXTRACT_ROUTING_KEY,    /* routing-key, topic: the whole of it */
+    IDEM_EXTRACT_JSON,           /* json:/POINTER */
+    IDEM_EXTRACT_CLIENT,         /* client */
+    IDEM_EXTRACT_USER,           /* user */
+    IDEM_EXTRACT_PAYLOAD,        /* payload: its hash */
+    IDEM_EXTRACT_TEXT,           /* text:LITERAL */
+};
+
+struct idem_extractor {
+    enum idem_extractor_kind kind;
+    char *text; /* owned: property name, JSON pointer or literal; NULL for the others */
+    unsigned level; /* topic:N, from 1 */
+};
+
+/* joined false: the first extractor that yields a value wins. joined true: all must yield. */
+struct idem_key_spec {
+    bool joined;
+    size_t count;
+    struct idem_extractor *items; /* owned */
+};
+
+enum idem_scope_kind {
+    IDEM_SCOPE_GLOBAL,
+    IDEM_SCOPE_RULE,
+    IDEM_SCOPE_PRINCIPAL, /* the user, else the client id */
+    IDEM_SCOPE_BY,        /* a group: the values that by yields */
+};
+
+struct idem_scope {
+    enum idem_scope_kind kind;
+    struct idem_key_spec by; /* IDEM_SCOPE_BY only */
+};
+
+/* What a rule does in one situation; which are allowed where, the configuration schema says. */
+enum idem_action {
+    IDEM_ACTION_DELIVER,
+    IDEM_ACTION_DROP,
+    IDEM_ACTION_REJECT,
+    IDEM_ACTION_QUARANTINE,
+    IDEM_ACTION_REPLAY,
+    IDEM_ACTION_REFUSE,
+};
+
+struct idem_policies {
+    enum idem_action on_missing_key;
+    enum idem_action on_duplicate;
+    enum idem_action on_conflict;
+    enum idem_action on_in_doubt;
+    enum idem_action on_store_failure;
+};
+
+/* Empty parts match everything; all given parts must match. Owned strings, NULL where not given. */
+struct idem_match {
+    char *topic;        /* MQTT topic filter; matches IDEM_PROTOCOL_MQTT only */
+    char *queue;        /* AMQP pattern over the queue's name */
+    char *routing_key;  /* AMQP topic pattern */
+    char *header_name;  /* property that must be there ... */
+    char *header_value; /* ... with this value; NULL: any */
+};
+
+struct idem_propagate {
+    char *as;  /* owned: property to set; NULL: do not propagate */
+    char *hop; /* owned: NULL: the key as it came; else derived for this hop */
+};
+
+enum idem_gap {
+    IDEM_GAP_ACCEPT,
+    IDEM_GAP_HOLD,
+    IDEM_GAP_REJECT,
+};
+
+struct idem_sequence_spec {
+    struct idem_key_spec producer;
+    struct idem_key_spec epoch; /* count 0: no epochs */
+    struct idem_key_spec number;
+    unsigned window; /* 0: strictly rising */
+    enum idem_gap on_gap;
+};
+
+struct idem_rule {
+    char *name; /* owned, unique in its set */
+    struct idem_match match;
+    enum idem_strategy strategy;
+    struct idem_key_spec key;
+    struct idem_scope scope;
+    int64_t ttl_ms;
+    int64_t lease_ms;
+    struct idem_key_spec
+        fingerprint; /* count 0: none; always joined; absent values count as absent */
+    struct idem_policies policies;
+    struct idem_propagate propagate;
+    struct idem_sequence_spec sequence; /* IDEM_STRATEGY_SEQUENCE only */
+    int line;                           /* in the configuration file, for messages */
+};
+
+struct idem_ruleset {
+    struct idem_rule *rules; /* owned */
+    size_t count;
+    struct idem_secret secret;
+};
+
+/* The first rule that matches, or NULL. Pure; bounded by rules x topic length. */
+IDEM_API const struct idem_rule *idem_ruleset_match(const struct idem_ruleset *set,
+                                                    const struct idem_message *message);
+
+/* Frees what the set owns, not the set itself; accepts a zeroed one. */
+IDEM_API void idem_ruleset_fini(struct idem_ruleset *set);
+IDEM_API void idem_rule_fini(struct idem_rule *rule);
+IDEM_API void idem_key_spec_fini(struct idem_key_spec *spec);
+
+/* Parses one extractor of the configuration ("property:NAME", "json:/a/b", "topic:2", ...). On error
+ * the text says what forms are known. IDEM_ERR_INVALID, IDEM_ERR_NOMEM. */
+IDEM_API IDEM_MUST_USE enum idem_code
+idem_extractor_parse(struct idem_extractor *extractor, const char *text,
+                     struct idem_error *error);
+
+/* MQTT topic filters (OASIS MQTT 5.0, section 4.7): + and #, and no match of a leading wildcard with
+ * a $-topic. The filter must be valid. Pure. */
+IDEM_API bool idem_topic_matches(struct idem_span filter, struct idem_span topic);
+IDEM_API bool idem_topic_filter_valid(struct idem_span filter);
+
+/* AMQP topic patterns: words between dots, * one word, # none or more. Pure. */
+IDEM_API bool idem_pattern_matches(struct idem_span pattern, struct idem_span words);
+
+#endif

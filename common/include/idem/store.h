@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT
+ * The store interface: the written contract between the receiver and every backend.
+ *
+ * Asynchronous in form: an operation is submitted and answered by a callback, exactly once. A backend
+ * that can answer at once (memory, embedded) runs the callback before the submitting call returns,
+ * except for operations marked durable, which the embedded store answers from idem_store_dispatch()
+ * once the group that holds them is on disk.
+ *
+ * Threads: one handle belongs to one thread at a time; callbacks run on it, inside the submitting
+ * call or inside idem_store_dispatch(). Callbacks must not close the store.
+ *
+ * Time: every operation is told the wall-clock time; backends do not ask the clock for expiry. */
+#ifndef IDEM_STORE_H
+#define IDEM_STORE_H
+
+#include <idem/digest.h>
+#include <idem/error.h>
+#include <idem/log.h>
+
+/* Who holds a claim: a hash of the instance's name, and a number that is new at every start. A record
+ * with our instance and another incarnation was left by ourselves before a crash. */
+struct idem_owner {
+    uint64_t instance;
+    uint64_t incarnation;
+};
+
+enum idem_record_state {
+    IDEM_RECORD_NONE = 0,
+    IDEM_RECORD_PENDING = 1, /* claimed, not yet known to be delivered */
+    IDEM_RECORD_DONE = 2,    /* delivered for certain */
+    IDEM_RECORD_SEQUENCE = 3,
+};
+
+struct idem_record {
+    enum idem_record_state state;
+    bool has_fingerprint;
+    struct idem_digest fingerprint;
+    struct idem_owner
+        owner; /* pending: the holder; done: who completed it (instance only kept) */
+    int64_t first_seen_ms; /* when the key was first claimed */
+    int64_t
+        until_ms; /* pending: end of the lease; done: expiry. Live while now < until */
+    struct idem_span
+        result; /* stored result; borrowed until the callback returns; may be empty */
+};
+
+enum idem_claim_outcome {
+    IDEM_CLAIM_NEW, /* nothing live was there: the claim is ours */
+    IDEM_CLAIM_TAKEN_OVER, /* ours now; its holder died or its lease ran out: the copy is in doubt */
+    IDEM_CLAIM_IN_FLIGHT, /* someone (perhaps we ourselves) holds a live claim; nothing changed */
+    IDEM_CLAIM_DONE, /* a live done record; nothing changed */
+    IDEM_CLAIM_OUTCOME_COUNT
+};
+
+struct idem_answer {
+    enum idem_code code;             /* IDEM_OK, or why the operation did not succeed */
+    enum idem_claim_outcome outcome; /* claim only, and only with IDEM_OK */
+    struct idem_record
+        record; /* claim: what was there before (NEW: state NONE); lookup: what
+                                        is there. Undefined unless code is IDEM_OK */
+};
+
+typedef void idem_store_done(void *arg, const struct idem_answer *answer);
+
+struct idem_claim {
+    struct idem_digest digest;
+    struct idem_digest fingerprint;
+    bool has_fingerprint;
+    bool
+        durable; /* answer only when a crash of this process or machine cannot undo the claim */
+    struct idem_owner owner;
+    int64_t now_ms;
+    int64_t lease_ms; /* > 0 */
+};
+
+struct idem_completion {
+    struct idem_digest digest;
+    struct idem_owner owner; /* must hold the pending record */
+    int64_t now_ms;
+    int64_t ttl_ms; /* > 0; counted from now */
+    bool durable;
+    struct idem_span result; /* copied */
+};
+
+struct idem_store_stats {
+    uint64_t keys;  /* records on disk or in memory, expired ones included until purged */
+    uint64_t bytes; /* of memory or disk that they use */
+    uint64_t memory_entries; /* in the in-process front */
+    uint64_t memory_bytes;
+    uint64_t commits; /* groups made durable */
+    uint64_t commit_failures;
+    uint64_t purged; /* expired records removed */
+    uint64_t map_growths;
+    bool failing; /* the last attempt to make records durable failed */
+};
+
+/* Return false to stop. record->result is borrowed until the call returns. */
+typedef bool idem_store_visit(void *arg, const struct idem_digest *digest,
+                              const struct idem_record *record);
+
+struct idem_store;
+
+/* What a backend implements. Reached through the functions below, which check the arguments. */
+struct idem_store_ops {
+    const char *name;
+
+    /* One atomic step: see the outcomes. A pending record is taken over when its lease has run out
+     * (now >= until) or when its owner is an earlier incarnation of the claimer's instance; first_seen
+     * is kept. IDEM_ERR_FULL, _IO, _UNAVAILABLE: nothing is claimed. IDEM_ERR_TIMEOUT: the key MAY be
+     * claimed. Never waits for disk or network in the submitting call. */
+    void (*claim)(struct idem_store *store, const struct idem_claim *claim,
+                  idem_store_done *done, void *arg);
+
+    /* pending of this owner -> done. Repeating it succeeds. NOT_OWNER: another holds or completed it;
+     * NOT_FOUND: nothing is there (the lease ended and it was purged). */
+    void (*complete)(struct idem_store *store, const struct idem_completion *completion,
+                     idem_store_done *done, void *arg);
+
+    /* pending of this owner -> nothing, so that a retry is treated as new. A done record is left
+     * alone: NOT_OWNER. Nothing there: NOT_FOUND. */
+    void (*abandon)(struct idem_store *store, const struct idem_digest *digest,
+                    const struct idem_owner *owner, idem_store_done *done, void *arg);
+
+    /* The live record, or NOT_FOUND. Changes nothing. */
+    void (*lookup)(struct idem_store *store, const struct idem_digest *digest,
+                   int64_t now_ms, idem_store_done *done, void *arg);
+
+    /* Removes whatever is recorded, pending or done. NOT_FOUND where nothing is. */
+    void (*forget)(struct idem_store *store, const struct idem_digest *digest,
+                   idem_store_done *done, void *arg);
+
+    /* Visits each live record once, in no particular order. MAY block; for tools, not for hot paths. */
+    enum idem_code (*iterate)(struct idem_store *store, int64_t now_ms,
+                              idem_store_visit *visit, void *arg,
+                              struct idem_error *error);
+
+    void (*stats)(struct idem_store *store, struct idem_store_stats *stats);
+
+    /* Readable when dispatch has work; -1: never (everything is answered at once). */
+    int (*poll_fd)(struct idem_store *store);
+
+    /* Runs the callbacks that are due. Never blocks. */
+    void (*dispatch)(struct idem_store *store);
+
+    /* Blocks until everything accepted so far is durable, or failed. For shutdown and tests. */
+    enum idem_code (*sync)(struct idem_store *store, struct idem_error *error);
+
+    /* Makes everything accepted durable, answers what is open, frees. Blocks on disk. */
+    void (*close)(struct idem_store *store);
+};
+
+/* Embedded in the backend's own struct as its first member. */
+struct idem_store {
+    const struct idem_store_ops *ops;
+};
+
+struct idem_store_options {
+    const char *url; /* memory: | embedded:///PATH[?map=64MiB&commit=10ms&front=262144] */
+    bool
+        read_only; /* for tools beside a running program: lookup, iterate and stats only */
+    const struct idem_secret
+        *secret; /* a store written under another secret is refused; NULL: not checked */
+    struct idem_log log; /* copied */
+};
+
+/* Opens the backend that the URL names. Blocks on disk. *store is NULL on error.
+ * IDEM_ERR_INVALID (URL), _UNSUPPORTED (a backend that this build lacks), _BUSY, _FORMAT, _VERSION,
+ * _IO, _NOMEM; the text says what to do. */
+IDEM_API IDEM_MUST_USE enum idem_code
+idem_store_open(struct idem_store **store, const struct idem_store_options *options,
+                struct idem_error *error);
+
+/* Whether a URL is well-formed and names a known backend, without opening it. */
+IDEM_API IDEM_MUST_USE enum idem_code idem_store_url_check(const char *url,
+                                                           struct idem_error *error);
+
+/* NULL is accepted. */
+IDEM_API void idem_store_close(struct idem_store *store);
+
+IDEM_API void idem_store_claim(struct idem_store *store, const struct idem_claim *claim,
+                               idem_store_done *done, void *arg);
+IDEM_API void idem_store_complete(struct idem_store *store,
+                                  const struct idem_completion *completion,
+                                  idem_store_done *done, void *arg);
+IDEM_API void idem_store_abandon(struct idem_store *store,
+                                 const struct idem_digest *digest,
+                                 const struct idem_owner *owner, idem_store_done *done,
+                                 void *arg);
+IDEM_API void idem_store_lookup(struct idem_store *store,
+                                const struct idem_digest *digest, int64_t now_ms,
+                                idem_store_done *done, void *arg);
+IDEM_API void idem_store_forget(struct idem_store *store,
+                                const struct idem_digest *digest, idem_store_done *done,
+                                void *arg);
+IDEM_API IDEM_MUST_USE enum idem_code
+idem_store_iterate(struct idem_store *store, int64_t now_ms, idem_store_visit *visit,
+                   void *arg, struct idem_error *error);
+IDEM_API void idem_store_stats(struct idem_store *store, struct idem_store_stats *stats);
+IDEM_API int idem_store_poll_fd(struct idem_store *store);
+IDEM_API void idem_store_dispatch(struct idem_store *store);
+IDEM_API IDEM_MUST_USE enum idem_code idem_store_sync(struct idem_store *store,
+                                                      struct idem_error *error);
+
+#endif

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+# Tests: each tests/KIND/test_*.c becomes $(BUILD)/tests/KIND/test_*; KIND says what it needs.
+
+TEST_CFLAGS := -Itests/support
+TEST_LIBS   := -lcmocka -lmosquitto
+
+SUPPORT_OBJ := $(call object,$(wildcard tests/support/*.c))
+UNIT_SRC    := $(wildcard tests/unit/*/test_*.c)
+CONTRACT_SRC := $(wildcard tests/contract/test_*.c)
+INTEGRATION_SRC := $(wildcard tests/integration/test_*.c)
+test_program = $(patsubst tests/%.c,$(BUILD)/tests/%,$(1))
+
+UNIT_TESTS        := $(call test_program,$(UNIT_SRC))
+CONTRACT_TESTS    := $(call test_program,$(CONTRACT_SRC))
+INTEGRATION_TESTS := $(call test_program,$(INTEGRATION_SRC))
+ALL_TESTS := $(UNIT_TESTS) $(CONTRACT_TESTS) $(INTEGRATION_TESTS)
+
+$(BUILD)/obj/tests/%.o: EXTRA_CFLAGS += $(TEST_CFLAGS)
+
+$(ALL_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(SUPPORT_OBJ) $(BUILD)/libidem.a
+	@mkdir -p $(@D)
+	$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS)
+
+##@ Testing
+check: deps ## install what is missing, build, and run every test with real brokers
+	@$(MAKE) --no-print-directory all tests
+	@tests/run.sh $(BUILD)
+
+tests: $(ALL_TESTS)
+
+unit: all $(UNIT_TESTS) $(CONTRACT_TESTS) ## the tests that need no server
+	@tests/run.sh $(BUILD) unit contract
+
+asan: ## every test with the address and undefined-behaviour sanitizers
+	@$(MAKE) --no-print-directory check SANITIZER=address,undefined
+
+tsan: ## the tests of the library with the thread sanitizer
+	@$(MAKE) --no-print-directory SANITIZER=thread unit
+
+check-debian13: ## the whole of make check in a Debian 13 chroot with newer brokers
+	@tests/debian13.sh
+
+bench: deps ## measure: with the plugin beside the bare broker, in one run, as ratios
+	@$(MAKE) --no-print-directory all $(BENCH_PROGRAMS)
+	@tests/bench/run.sh $(BUILD)
+
+fuzz: ## fuzz the parsers with libFuzzer (FUZZ_SECONDS=30 each)
+	@tests/fuzz/run.sh
+
+lint: ## formatting, static analysis, layering, headers that stand alone, scripts
+	@tests/lint/run.sh
+
+format: ## reformat the sources with clang-format
+	@clang-format -i $$(git ls-files '*.c' '*.h')
+
+BENCH_SRC := $(wildcard tests/bench/*.c)
+BENCH_PROGRAMS := $(call test_program,$(BENCH_SRC))
+$(BENCH_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(SUPPORT_OBJ) $(BUILD)/libidem.a
+	@mkdir -p $(@D)
+	$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS)
+
+.PHONY: check tests unit asan tsan check-debian13 bench fuzz lint format
