@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT
+ * Formatting of log lines, and the sink that writes them to standard error. */
+#include <idem/log.h>
+
+#include <json-c/json.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define LINE_MAX_BYTES 1024
+
+static const char *const level_names[IDEM_LOG_LEVEL_COUNT] = {
+    [IDEM_LOG_ERROR] = "error",   [IDEM_LOG_WARNING] = "warning",
+    [IDEM_LOG_NOTICE] = "notice", [IDEM_LOG_INFO] = "info",
+    [IDEM_LOG_DEBUG] = "debug",
+};
+
+const char *idem_log_level_name(enum idem_log_level level) {
+    return (unsigned)level < IDEM_LOG_LEVEL_COUNT ? level_names[level] : "unknown";
+}
+
+void idem_log_write(const struct idem_log *log, enum idem_log_level level,
+                    const char *event, const char *format, ...) {
+    if (log == NULL || log->sink == NULL || level > log->level) {
+        return;
+    }
+    char text[LINE_MAX_BYTES];
+    va_list args;
+    va_start(args, format);
+    int written = vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (written < 0) {
+        return;
+    }
+    if ((size_t)written >= sizeof text) {
+        memcpy(text + sizeof text - 4, "...", 4);
+    }
+    for (char *at = text; *at != '\0'; at++) {
+        if (*at == '\n' || *at == '\r') {
+            *at = ' '; /* one event, one line, whatever a client put into a name */
+        }
+    }
+    log->sink(log->context, level, event, text);
+}
+
+static void stamp(char *out, size_t size) {
+    time_t now = time(NULL);
+    struct tm parts;
+    if (gmtime_r(&now, &parts) == NULL ||
+        strftime(out, size, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0) {
+        out[0] = '\0';
+    }
+}
+
+static void write_json(const char *when, enum idem_log_level level, const char *event,
+                       const char *text) {
+    struct json_object *line = json_object_new_object();
+    if (line == NULL) {
+        return;
+    }
+    (void)json_object_object_add(line, "time", json_object_new_string(when));
+    (void)json_object_object_add(line, "level",
+                                 json_object_new_string(idem_log_level_name(level)));
+    (void)json_object_object_add(line, "event", json_object_new_string(event));
+    (void)json_object_object_add(line, "text", json_object_new_string(text));
+    (void)fprintf(stderr, "%s\n",
+                  json_object_to_json_string_ext(
+                      line, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    (void)json_object_put(line);
+}
+
+void idem_log_stderr(void *context, enum idem_log_level level, const char *event,
+                     const char *text) {
+    const enum idem_log_format *format = context;
+    char when[32];
+    stamp(when, sizeof when);
+    if (format != NULL && *format == IDEM_LOG_JSON) {
+        write_json(when, level, event, text);
+        return;
+    }
+    (void)fprintf(stderr, "%s %s %s: %s\n", when, idem_log_level_name(level), event,
+                  text);
+}
