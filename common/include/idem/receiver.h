@@ -21,12 +21,15 @@ struct idem_receiver_options {
     struct idem_log log;  /* copied */
 };
 
-/* One copy on its way: the caller's storage, filled by idem_receiver_submit. Keep it until complete or
- * abandon has been called where claimed is true; it holds no pointers into the message. */
+/* One copy on its way: the caller's storage, filled by idem_receiver_submit. Keep it where it is until
+ * decided has been called, and until complete or abandon has been called where claimed is true; it
+ * holds no pointers into the message. */
 struct idem_delivery {
     enum idem_verdict verdict;
     enum idem_reason reason;
-    bool claimed;      /* complete or abandon must follow */
+    bool
+        claimed; /* whatever the verdict is: complete must follow when what it asks for (deliver,
+                   * quarantine, drop) is certain, or abandon when that has failed for certain */
     bool has_identity; /* digest is valid */
     struct idem_digest digest;
     struct idem_digest fingerprint;
@@ -35,7 +38,9 @@ struct idem_delivery {
     int64_t first_seen_ms; /* of the record that was found; 0 where none was */
     int64_t retry_at_ms;   /* HOLD: when the lease can have ended */
     const struct idem_rule
-        *rule; /* NULL where none matched; valid until rules are replaced */
+        *rule; /* NULL where none matched, or where the rules were replaced before a
+                * later decision; valid until rules are replaced */
+    const char *rule_name; /* "" where none matched; valid until the receiver is closed */
     enum idem_code store_code; /* STORE_FAILURE: why */
 };
 
@@ -45,6 +50,9 @@ typedef void idem_receiver_settled(void *arg, enum idem_code code);
 IDEM_API IDEM_MUST_USE enum idem_code
 idem_receiver_open(struct idem_receiver **receiver,
                    const struct idem_receiver_options *options, struct idem_error *error);
+
+/* Copies that the store has not answered yet are never decided, settlements never reported; the claims
+ * stay as they are in the store. NULL is accepted. Not from inside a callback. */
 IDEM_API void idem_receiver_close(struct idem_receiver *receiver);
 
 /* Decides one copy and calls decided exactly once: before returning where the store answers at once.
@@ -54,25 +62,28 @@ IDEM_API void idem_receiver_submit(struct idem_receiver *receiver,
                                    struct idem_delivery *delivery,
                                    idem_receiver_decided *decided, void *arg);
 
-/* The value that the delivered copy carries downstream; call it from decided or before the next
- * submit. Returns its length, 0 where the rule does not propagate. The text is valid until the next
- * submit and is terminated. */
-IDEM_API size_t idem_receiver_propagation(struct idem_receiver *receiver,
+/* What the delivered copy carries downstream: the property to set (*as) and its value (*text). Call it
+ * from decided, or, where decided ran before submit returned, before the next submit: the texts live
+ * that long, are terminated and hold no NUL. Returns the length of text; 0: nothing to propagate. */
+IDEM_API size_t idem_receiver_propagation(const struct idem_receiver *receiver,
                                           const struct idem_delivery *delivery,
-                                          const char **text);
+                                          const char **as, const char **text);
 
 /* The delivery is certain: make the record done. settled may be NULL. Call it before the source is
- * acknowledged, never before the delivery is certain. Clears delivery->claimed. */
+ * acknowledged, never before the delivery is certain. Clears delivery->claimed; where it is not set,
+ * settled gets IDEM_ERR_INVALID. The delivery is not looked at after the call. */
 IDEM_API void idem_receiver_complete(struct idem_receiver *receiver,
                                      struct idem_delivery *delivery, int64_t now_ms,
                                      idem_receiver_settled *settled, void *arg);
 
-/* The delivery has failed for certain: forget the claim, so that a retry counts as new. */
+/* The delivery has failed for certain: forget the claim, so that a retry counts as new. A claim that
+ * was taken over with a verdict other than DELIVER is left to its lease instead: see protocol.md. */
 IDEM_API void idem_receiver_abandon(struct idem_receiver *receiver,
                                     struct idem_delivery *delivery,
                                     idem_receiver_settled *settled, void *arg);
 
-/* Replaces the rules. Deliveries on their way keep what they need; counters of rules are kept by name. */
+/* Replaces the rules; the old ones may be freed afterwards. Deliveries on their way keep what they need;
+ * counters of rules are kept by name. IDEM_ERR_NOMEM, _INVALID, _UNSUPPORTED: the old rules stay. */
 IDEM_API IDEM_MUST_USE enum idem_code
 idem_receiver_set_rules(struct idem_receiver *receiver, const struct idem_ruleset *rules,
                         struct idem_error *error);
