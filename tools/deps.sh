@@ -91,11 +91,21 @@ rest_service() {
   fi
 }
 
+# apt tells a long story: it is shown only where it ends badly.
+apt() {
+  # shellcheck disable=SC2086 # as_root is a command with its options, or nothing
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q "$@" >>"$log" 2>&1 </dev/null
+}
+
 install_packages() {
-  local apt="$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q"
+  log=$(mktemp)
+  trap 'rm -f "$log"' EXIT
   echo "deps: installing ${missing_packages[*]}"
-  $apt update || echo "deps: apt-get update failed; trying with the lists that are there" >&2
-  $apt install -y --no-install-recommends "${missing_packages[@]}"
+  apt update || echo "deps: apt-get update failed; trying with the lists that are there" >&2
+  if ! apt install -y --no-install-recommends "${missing_packages[@]}"; then
+    cat "$log" >&2
+    return 1
+  fi
   if [[ " ${missing_packages[*]} " == *" mosquitto "* ]]; then
     rest_service mosquitto
   fi

@@ -95,8 +95,7 @@ check_paths() { files | xargs -r grep -nIE '(^|[^A-Za-z0-9_.*}-])/(work|root|hom
 
 check_licence() {
   files '*.c' '*.h' '*.sh' '*.mk' '*.awk' Makefile .ci/run |
-    xargs -r awk 'FNR == 1 { seen = 0 } /SPDX-License-Identifier: MIT/ { seen = 1 }
-                  FNR == 3 && !seen { print FILENAME ": no SPDX line at the top" }'
+    xargs -r grep -L 'SPDX-License-Identifier: MIT' || true
 }
 
 run_check() {
