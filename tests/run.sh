@@ -1,0 +1,60 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Runs test programs: tests/run.sh BUILD [KIND...]; the kinds are unit, contract and integration unless
+# some are named. One line per program; the output of failing ones (of all with V=1); then the sum.
+# LIMIT=SECONDS ends a program that hangs. Exit status 1 on any failure, and when nothing ran.
+set -u
+
+build=${1:?usage: tests/run.sh BUILD [KIND...]}
+shift
+[ $# -gt 0 ] || set -- unit contract integration
+limit=${LIMIT:-300}
+passed=0 failed=0 skipped=0
+
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/idem-run-XXXXXX") || exit 1
+trap 'rm -rf "$scratch"' EXIT
+export TMPDIR=$scratch CMOCKA_MESSAGE_OUTPUT=tap IDEM_SHOW_LOG=1
+
+# Adds the tests of one program to the sums: STATUS, OUTPUT. Sets verdict.
+count() {
+    local ok bad skip
+    skip=$(grep -cE '^(not )?ok .*# SKIP' "$2")
+    ok=$(grep -v '# SKIP' "$2" | grep -c '^ok ')
+    bad=$(grep -v '# SKIP' "$2" | grep -c '^not ok ')
+    verdict=ok
+    if [ "$1" -eq 77 ]; then
+        verdict=skipped skip=$((skip + 1))
+    elif [ "$1" -ne 0 ] || [ "$bad" -gt 0 ]; then
+        verdict=FAILED
+        # A crash, a timeout or a failed fixture ends a program without a failed test of its own.
+        [ "$bad" -gt 0 ] && [ "$1" -lt 124 ] || bad=$((bad + 1))
+        [ "$1" -ne 124 ] || verdict="FAILED (over $limit s)"
+    elif [ $((ok + skip)) -eq 0 ]; then
+        verdict="FAILED (no tests)" bad=1
+    fi
+    passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
+}
+
+run_program() {
+    local output=$scratch/output start=${EPOCHREALTIME/[.,]/} took
+    timeout -k 5 "$limit" "$1" >"$output" 2>&1 </dev/null
+    count $? "$output"
+    took=$(((${EPOCHREALTIME/[.,]/} - start) / 1000))
+    printf '%-44s %4d.%03d s  %s\n' "${1#"$build"/tests/}" $((took / 1000)) $((took % 1000)) "$verdict"
+    if [ "${V:-0}" = 1 ] || [[ $verdict == FAILED* ]]; then
+        sed 's/^/    /' "$output"
+    fi
+}
+
+for kind; do
+    while IFS= read -r program; do
+        run_program "$program"
+    done < <(find "$build/tests/$kind" -type f -name 'test_*' -perm -u+x 2>/dev/null | LC_ALL=C sort)
+done
+
+if [ "$skipped" -gt 0 ]; then
+    echo "$passed passed, $failed failed, $skipped skipped"
+else
+    echo "$passed passed, $failed failed"
+fi
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

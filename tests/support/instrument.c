@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT
+ * How the broker is run so that valgrind or the sanitizers see what the plugin does in it.
+ *
+ * A sanitized plugin wants its run-time library to be the first that the process loads; the broker is
+ * not linked with it, so it is preloaded. Which file that is, this program knows: it was built with
+ * the same flags and has the library loaded itself. Leaks are valgrind's business: LeakSanitizer
+ * would report what the broker itself leaves behind. */
+#define _GNU_SOURCE /* dl_iterate_phdr */
+#include "instrument.h"
+
+#include <link.h>
+#include <string.h>
+
+static int find_runtime(struct dl_phdr_info *info, size_t size, void *arg) {
+    (void)size;
+    static const char *const runtimes[] = {"libasan.so", "libtsan.so", "libclang_rt.asan",
+                                           "libclang_rt.tsan"};
+    for (size_t i = 0; i < sizeof runtimes / sizeof *runtimes; i++) {
+        if (strstr(info->dlpi_name, runtimes[i]) != NULL) {
+            *(const char **)arg = info->dlpi_name;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static const char **put(const char **at, const char *word) {
+    *at = word;
+    return at + 1;
+}
+
+static void set_environment(struct instrument *instrument) {
+    const char **at = instrument->environment;
+    const char *runtime = NULL;
+    (void)dl_iterate_phdr(find_runtime, (void *)&runtime);
+    if (runtime != NULL) {
+        at = put(put(at, "LD_PRELOAD"), runtime);
+        at = put(put(at, "ASAN_OPTIONS"), "detect_leaks=0:exitcode=99");
+        at = put(put(at, "UBSAN_OPTIONS"),
+                 "halt_on_error=1:print_stacktrace=1:exitcode=99");
+        at = put(put(at, "TSAN_OPTIONS"), "exitcode=99");
+    }
+    *at = NULL;
+}
+
+void instrument_broker(struct instrument *instrument, const char *program,
+                       const char *conf) {
+    const char **at = instrument->argv;
+    if (testing_valgrind()) {
+        at = put(put(at, "/usr/bin/valgrind"), "--quiet");
+        at = put(put(at, "--leak-check=full"), "--errors-for-leak-kinds=definite");
+        at = put(put(at, "--show-leak-kinds=definite"), "--error-exitcode=99");
+        at = put(at, "--keep-debuginfo=yes");
+    }
+    at = put(put(put(at, program), "-c"), conf);
+    *at = NULL;
+    set_environment(instrument);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ * One child process: started with its output in a file, stopped by its own pid, always reaped. */
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* In the child: only async-signal-safe calls would be needed were the parent threaded; it is not. */
+static _Noreturn void become(const struct process_options *options, int log,
+                             pid_t parent) {
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) {
+        _exit(126);
+    }
+    for (const char *const *pair = options->environment; pair != NULL && *pair != NULL;
+         pair += 2) {
+        if (setenv(pair[0], pair[1], 1) != 0) {
+            _exit(126);
+        }
+    }
+    if (dup2(log, STDOUT_FILENO) < 0 || dup2(log, STDERR_FILENO) < 0) {
+        _exit(126);
+    }
+    (void)execv(options->argv[0], (char *const *)(uintptr_t)options->argv);
+    _exit(127);
+}
+
+pid_t process_start(const struct process_options *options) {
+    int log = open(options->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (log < 0) {
+        fail_msg("cannot open %s: %s", options->log, strerror(errno));
+    }
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid == 0) {
+        become(options, log, parent);
+    }
+    (void)close(log);
+    if (pid < 0) {
+        fail_msg("fork: %s", strerror(errno));
+    }
+    return pid;
+}
+
+bool process_running(pid_t pid, int *status) {
+    return waitpid(pid, status, WNOHANG) == 0;
+}
+
+bool process_wait(pid_t pid, int *status) {
+    int64_t deadline = testing_deadline();
+    while (process_running(pid, status)) {
+        if (testing_remaining_ms(deadline) == 0) {
+            (void)kill(pid, SIGKILL);
+            (void)waitpid(pid, status, 0);
+            return false;
+        }
+        testing_pause();
+    }
+    return true;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ * One child process: started with its output in a file, stopped by its own pid, always reaped. */
+#ifndef TESTS_PROCESS_H
+#define TESTS_PROCESS_H
+
+#include "testing.h"
+
+#include <sys/types.h>
+
+/* Additions to the environment of the child: NAME, VALUE, ..., NULL. */
+struct process_options {
+    const char *const *argv; /* argv[0] is a path */
+    const char *const *environment;
+    const char *log; /* standard output and error are appended to it */
+};
+
+/* The child dies with the test program, however that ends. */
+pid_t process_start(const struct process_options *options);
+
+/* Whether it is still running. Where it is not, it has been reaped and *status is its wait status. */
+bool process_running(pid_t pid, int *status);
+
+/* Waits for the end of the child; after the deadline kills it and returns false. */
+bool process_wait(pid_t pid, int *status);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT
+ * What subscribers saw, compared with what they should have seen; and the broker's own figures. */
+#include "watch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LINE_MAX_SHOWN 160
+
+static bool is_line(const struct mqtt_message *message, const char *line) {
+    size_t topic = strlen(message->topic);
+    return strncmp(line, message->topic, topic) == 0 && line[topic] == ' ' &&
+           strlen(line + topic + 1) == message->length &&
+           memcmp(line + topic + 1, message->payload, message->length) == 0;
+}
+
+static void show(const struct mqtt_message *messages, const char *const *lines) {
+    (void)fprintf(stderr, "expected:\n");
+    for (; *lines != NULL; lines++) {
+        (void)fprintf(stderr, "  %.*s\n", LINE_MAX_SHOWN, *lines);
+    }
+    (void)fprintf(stderr, "received:\n");
+    for (; messages != NULL; messages = messages->next) {
+        (void)fprintf(stderr, "  %.*s %.*s\n", LINE_MAX_SHOWN, messages->topic,
+                      LINE_MAX_SHOWN, messages->payload);
+    }
+}
+
+const struct mqtt_message *watch_expect(struct mqtt *client, const char *const *lines) {
+    const struct mqtt_message *messages = mqtt_collect(client);
+    const struct mqtt_message *at = messages;
+    const char *const *line = lines;
+    while (at != NULL && *line != NULL && is_line(at, *line)) {
+        at = at->next;
+        line++;
+    }
+    if (at != NULL || *line != NULL) {
+        show(messages, lines);
+        fail_msg("the subscriber did not receive what it should have");
+    }
+    return messages;
+}
+
+size_t watch_count(const struct mqtt_message *messages) {
+    size_t count = 0;
+    for (; messages != NULL; messages = messages->next) {
+        count++;
+    }
+    return count;
+}
+
+const struct mqtt_message *watch_at(const struct mqtt_message *messages, size_t index) {
+    while (messages != NULL && index > 0) {
+        messages = messages->next;
+        index--;
+    }
+    assert_non_null(messages);
+    return messages;
+}
+
+void watch_figure(struct broker *broker, const char *name, unsigned long value) {
+    char topic[256];
+    struct mqtt_options options = {
+        .port = broker_port(broker), .version = MQTT_311, .client_id = "figures"};
+    struct mqtt *client = mqtt_connect(&options);
+    (void)snprintf(topic, sizeof topic, "$SYS/broker/idem/%s", name);
+    mqtt_subscribe(client, topic, 0);
+    int64_t deadline = testing_deadline();
+    unsigned long seen;
+    do {
+        seen = strtoul(mqtt_receive(client)->payload, NULL, 10);
+        if (testing_remaining_ms(deadline) == 0) {
+            fail_msg("%s is %lu instead of %lu", topic, seen, value);
+        }
+    } while (seen != value);
+    mqtt_disconnect(client);
+}
