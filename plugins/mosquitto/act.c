@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT
+ * Carrying out a plan on the broker's message event. */
+#include "act.h"
+
+#include <idem/digest.h>
+
+#include <mosquitto.h>
+#include <mqtt_protocol.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MQTT_TOPIC_MAX  65535
+#define REASON_PROPERTY "idem-reason"
+
+/* libmosquitto and the broker are built from one source and, in every distribution, have one version.
+ * Where a stray library claims otherwise, an older answer leaks and never frees twice. */
+static bool broker_frees_what_is_replaced(void) {
+    int major = 0;
+    int minor = 0;
+    int revision = 0;
+    (void)mosquitto_lib_version(&major, &minor, &revision);
+    return major > 2 || (major == 2 && (minor > 0 || revision >= 15));
+}
+
+static void replace_topic(struct mosquitto_evt_message *event, char *topic) {
+    if (!broker_frees_what_is_replaced()) {
+        mosquitto_free(event->topic);
+    }
+    event->topic = topic;
+}
+
+static void replace_properties(struct mosquitto_evt_message *event,
+                               mosquitto_property *list) {
+    if (!broker_frees_what_is_replaced()) {
+        mosquitto_property_free_all(&event->properties);
+    }
+    event->properties = list;
+}
+
+/* "<channel>/<topic>", or the channel alone where that would be longer than a topic may be. */
+static char *channel_topic(enum idem_channel channel, const char *topic) {
+    const char *prefix = idem_channel_topic(channel);
+    size_t size = strlen(prefix) + 1 + strlen(topic) + 1;
+    if (size - 1 > MQTT_TOPIC_MAX) {
+        return mosquitto_strdup(prefix);
+    }
+    char *result = mosquitto_malloc(size);
+    if (result != NULL) {
+        (void)snprintf(result, size, "%s/%s", prefix, topic);
+    }
+    return result;
+}
+
+static int add_user_property(mosquitto_property **list, const char *name,
+                             const char *value) {
+    return mosquitto_property_add_string_pair(list, MQTT_PROP_USER_PROPERTY, name, value);
+}
+
+/* Copies one property, unless it is a user property called without. The kinds are those that a PUBLISH
+ * can bring to a plugin. */
+static int copy_property(mosquitto_property **list, const mosquitto_property *from,
+                         const char *without) {
+    int id = mosquitto_property_identifier(from);
+    char *name = NULL;
+    char *value = NULL;
+    void *data = NULL;
+    uint16_t length = 0;
+    uint8_t byte = 0;
+    int rc = MOSQ_ERR_SUCCESS;
+    switch (id) {
+    case MQTT_PROP_USER_PROPERTY:
+        if (mosquitto_property_read_string_pair(from, id, &name, &value, false) == NULL) {
+            return MOSQ_ERR_NOMEM;
+        }
+        rc = strcmp(name, without) == 0 ? MOSQ_ERR_SUCCESS
+                                        : add_user_property(list, name, value);
+        break;
+    case MQTT_PROP_CONTENT_TYPE:
+    case MQTT_PROP_RESPONSE_TOPIC:
+        if (mosquitto_property_read_string(from, id, &value, false) == NULL) {
+            return MOSQ_ERR_NOMEM;
+        }
+        rc = mosquitto_property_add_string(list, id, value);
+        break;
+    case MQTT_PROP_CORRELATION_DATA:
+        if (mosquitto_property_read_binary(from, id, &data, &length, false) == NULL) {
+            return MOSQ_ERR_NOMEM;
+        }
+        rc = mosquitto_property_add_binary(list, id, data, length);
+        break;
+    case MQTT_PROP_PAYLOAD_FORMAT_INDICATOR:
+        (void)mosquitto_property_read_byte(from, id, &byte, false);
+        rc = mosquitto_property_add_byte(list, id, byte);
+        break;
+    default:
+        break;
+    }
+    free(name);
+    free(value);
+    free(data);
+    return rc;
+}
+
+/* A copy of the list in which the only user property called name has the given value. */
+static int copy_with_property(mosquitto_property **copy, const mosquitto_property *list,
+                              const char *name, const char *value) {
+    int rc = MOSQ_ERR_SUCCESS;
+    *copy = NULL;
+    for (; list != NULL && rc == MOSQ_ERR_SUCCESS; list = mosquitto_property_next(list)) {
+        rc = copy_property(copy, list, name);
+    }
+    if (rc == MOSQ_ERR_SUCCESS) {
+        rc = add_user_property(copy, name, value);
+    }
+    if (rc != MOSQ_ERR_SUCCESS) {
+        mosquitto_property_free_all(copy);
+    }
+    return rc;
+}
+
+/* A copy of the list, with the property set where one is named. */
+static int copy_properties(mosquitto_property **copy, const mosquitto_property *list,
+                           const char *name, const char *value) {
+    *copy = NULL;
+    if (name != NULL) {
+        return copy_with_property(copy, list, name, value);
+    }
+    return list == NULL ? MOSQ_ERR_SUCCESS : mosquitto_property_copy_all(copy, list);
+}
+
+/* A copy of the message for the broker to publish: what mosquitto_broker_publish() takes over. */
+struct copy {
+    void *payload;
+    mosquitto_property *properties;
+};
+
+static void copy_discard(struct copy *copy) {
+    mosquitto_free(copy->payload);
+    mosquitto_property_free_all(&copy->properties);
+}
+
+/* With the property set where one is named. */
+static int copy_prepare(struct copy *copy, const struct mosquitto_evt_message *event,
+                        const char *name, const char *value) {
+    copy->payload = NULL;
+    int rc = copy_properties(&copy->properties, event->properties, name, value);
+    if (rc != MOSQ_ERR_SUCCESS || event->payloadlen == 0) {
+        return rc;
+    }
+    copy->payload = mosquitto_malloc(event->payloadlen);
+    if (copy->payload == NULL) {
+        mosquitto_property_free_all(&copy->properties);
+        return MOSQ_ERR_NOMEM;
+    }
+    memcpy(copy->payload, event->payload, event->payloadlen);
+    return MOSQ_ERR_SUCCESS;
+}
+
+/* Turns the arriving copy into the sink message. Prepared in full before anything is handed on, since
+ * from there on it must not fail. */
+struct sink {
+    char *topic;
+    uint8_t *payload;
+};
+
+static bool sink_prepare(struct sink *sink, const struct mosquitto_evt_message *event) {
+    struct idem_secret secret;
+    struct idem_digest digest;
+    struct idem_span spans[] = {idem_span_text(event->topic),
+                                idem_span_of(event->payload, event->payloadlen)};
+    sink->topic = mosquitto_strdup(IDEM_TOPIC_SINK);
+    sink->payload =
+        mosquitto_malloc(IDEM_DIGEST_SIZE + 1); /* the broker terminates payloads */
+    if (sink->topic == NULL || sink->payload == NULL) {
+        mosquitto_free(sink->topic);
+        mosquitto_free(sink->payload);
+        return false;
+    }
+    idem_secret_default(&secret);
+    idem_digest_of(&digest, &secret, IDEM_DOMAIN_COPY, spans, 2);
+    memcpy(sink->payload, digest.bytes, IDEM_DIGEST_SIZE);
+    sink->payload[IDEM_DIGEST_SIZE] = 0;
+    return true;
+}
+
+static void sink_discard(struct sink *sink) {
+    mosquitto_free(sink->topic);
+    mosquitto_free(sink->payload);
+}
+
+static void sink_apply(struct sink *sink, struct mosquitto_evt_message *event) {
+    replace_topic(event, sink->topic);
+    event->payload = sink->payload;
+    event->payloadlen = IDEM_DIGEST_SIZE;
+    event->retain = false;
+}
+
+/* Publishes the message under topic and sinks the arriving copy. *copy stays known to the caller, though
+ * the broker owns it from then on. */
+static int publish_and_sink(struct mosquitto_evt_message *event, const char *topic,
+                            bool retain, struct copy *copy) {
+    struct sink sink;
+    if (!sink_prepare(&sink, event)) {
+        copy_discard(copy);
+        return MOSQ_ERR_NOMEM;
+    }
+    int rc = mosquitto_broker_publish(NULL, topic, (int)event->payloadlen, copy->payload,
+                                      event->qos, retain, copy->properties);
+    if (rc != MOSQ_ERR_SUCCESS) {
+        copy_discard(copy);
+        sink_discard(&sink);
+        return rc;
+    }
+    sink_apply(&sink, event);
+    return MOSQ_ERR_SUCCESS;
+}
+
+static int hand_on(struct mosquitto_evt_message *event,
+                   const struct idem_act_request *request,
+                   struct idem_handover *handover) {
+    struct copy copy;
+    handover->topic = strdup(event->topic);
+    handover->payload_size = event->payloadlen;
+    handover->qos = event->qos;
+    handover->retain = event->retain;
+    if (handover->topic == NULL) {
+        return MOSQ_ERR_NOMEM;
+    }
+    int rc = copy_prepare(&copy, event, request->property, request->key);
+    if (rc == MOSQ_ERR_SUCCESS) {
+        rc = publish_and_sink(event, handover->topic, event->retain, &copy);
+    }
+    if (rc != MOSQ_ERR_SUCCESS) {
+        idem_handover_fini(handover);
+        return rc;
+    }
+    handover->payload = copy.payload;
+    handover->properties = copy.properties;
+    return MOSQ_ERR_SUCCESS;
+}
+
+static int divert_qos2(struct mosquitto_evt_message *event, const char *topic,
+                       const char *reason) {
+    struct copy copy;
+    int rc = copy_prepare(&copy, event, REASON_PROPERTY, reason);
+    return rc == MOSQ_ERR_SUCCESS ? publish_and_sink(event, topic, false, &copy) : rc;
+}
+
+static bool has_user_property(const mosquitto_property *list, const char *wanted) {
+    for (; list != NULL; list = mosquitto_property_next(list)) {
+        char *name = NULL;
+        char *value = NULL;
+        if (mosquitto_property_identifier(list) != MQTT_PROP_USER_PROPERTY ||
+            mosquitto_property_read_string_pair(list, MQTT_PROP_USER_PROPERTY, &name,
+                                                &value, false) == NULL) {
+            continue;
+        }
+        bool same = strcmp(name, wanted) == 0;
+        free(name);
+        free(value);
+        if (same) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Makes value the only user property called name. Where memory is short the message goes on without
+ * it: a copy that lacks a property is better than none. */
+static void set_property(struct mosquitto_evt_message *event, const char *name,
+                         const char *value) {
+    mosquitto_property *copy = NULL;
+    if (!has_user_property(event->properties, name)) {
+        (void)add_user_property(&event->properties, name, value);
+    } else if (copy_with_property(&copy, event->properties, name, value) ==
+               MOSQ_ERR_SUCCESS) {
+        replace_properties(event, copy);
+    }
+}
+
+static int pass(struct mosquitto_evt_message *event,
+                const struct idem_act_request *request) {
+    if (request->property != NULL) {
+        set_property(event, request->property, request->key);
+    }
+    return MOSQ_ERR_SUCCESS;
+}
+
+static int divert(struct mosquitto_evt_message *event,
+                  const struct idem_act_request *request) {
+    char *topic = channel_topic(request->plan.channel, event->topic);
+    if (topic == NULL) {
+        return MOSQ_ERR_NOMEM;
+    }
+    if (event->qos == 2) {
+        int rc = divert_qos2(event, topic, request->reason);
+        mosquitto_free(topic);
+        return rc;
+    }
+    set_property(event, REASON_PROPERTY, request->reason);
+    replace_topic(event, topic);
+    event->retain = false;
+    return MOSQ_ERR_SUCCESS;
+}
+
+int idem_act_on(struct mosquitto_evt_message *event,
+                const struct idem_act_request *request, struct idem_handover *handover) {
+    memset(handover, 0, sizeof *handover);
+    switch (request->plan.act) {
+    case IDEM_ACT_PASS:
+        return pass(event, request);
+    case IDEM_ACT_HAND_ON:
+        return hand_on(event, request, handover);
+    case IDEM_ACT_DIVERT:
+        return divert(event, request);
+    case IDEM_ACT_DENY:
+        return MOSQ_ERR_ACL_DENIED;
+    case IDEM_ACT_DISCONNECT:
+        return MOSQ_ERR_ADMINISTRATIVE_ACTION;
+    }
+    return MOSQ_ERR_SUCCESS;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ * Carrying out a plan on the broker's message event.
+ *
+ * QoS 2. After the event the broker looks for a message in flight with the same packet id and compares
+ * topic and payload; where they differ it DISCARDS the first copy. A client that reconnects between
+ * PUBLISH and PUBREL sends the PUBLISH again: were that copy's topic rewritten, the first one would be
+ * lost, and the event shows neither packet id nor DUP flag to tell such a resend from a fresh repeat.
+ * So the plugin uses the standard's other method for QoS 2 receivers, onward delivery at PUBLISH (OASIS
+ * MQTT 5.0, section 4.3.3, method B): it publishes the first copy itself, and turns the arriving one
+ * into a "sink" message: topic $idem/sink, payload a hash of the original. Every later copy becomes the
+ * same sink message, so that the broker's comparison finds resends equal and reused packet ids of other
+ * messages different, as it would without the plugin. Whatever happens to sink messages, nothing of
+ * value is in them.
+ *
+ * Ownership. Mosquitto before 2.0.15 forgets a topic or property list that a plugin replaces, later ones
+ * free it; the payload is freed by all. */
+#ifndef IDEM_MOSQUITTO_ACT_H
+#define IDEM_MOSQUITTO_ACT_H
+
+#include "handover.h"
+#include "handover.h"
+#include "plan.h"
+
+#include <mosquitto_broker.h>
+
+struct idem_act_request {
+    struct idem_plan plan;
+    const char *property; /* of the key to propagate; NULL: none */
+    const char *key;
+    const char *reason; /* shown on quarantined and rejected copies */
+};
+
+/* Returns what the callback returns to the broker; on MOSQ_ERR_NOMEM nothing was delivered. *handover
+ * describes the message that was handed on (the caller frees it), else its topic is NULL. */
+int idem_act_on(struct mosquitto_evt_message *event, const struct idem_act_request *request,
+                struct idem_handover *handover);
+
+#endif

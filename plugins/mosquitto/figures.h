@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ * Figures for operators, retained below $SYS/broker/idem/ as the broker keeps its own. */
+#ifndef IDEM_MOSQUITTO_FIGURES_H
+#define IDEM_MOSQUITTO_FIGURES_H
+
+#include <idem/receiver.h>
+
+struct idem_figures {
+    int64_t interval_ms; /* 0: never */
+    int64_t next_ms;
+    uint64_t
+        *last; /* what was published, in the order of publishing; only changes go out */
+    size_t count;
+    size_t capacity;
+    struct idem_rule_counts *rules;
+};
+
+void idem_figures_init(struct idem_figures *figures, int64_t interval_ms);
+void idem_figures_fini(struct idem_figures *figures);
+
+/* Publishes what changed, at most once an interval. Broker's thread only; cheap when not due. */
+void idem_figures_publish(struct idem_figures *figures,
+                          const struct idem_receiver *receiver, struct idem_store *store,
+                          int64_t now_ms);
+
+#endif

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT
+ * One idempotent receiver inside the broker. The crash windows of a message are in settle.h. */
+#define _XOPEN_SOURCE 700 /* realpath */
+
+#include "node.h"
+
+#include "act.h"
+#include "broker_log.h"
+#include "figures.h"
+#include "settle.h"
+#include "view.h"
+
+#include <idem/clock.h>
+#include <idem/config.h>
+#include <idem/version.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <mosquitto.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct idem_node {
+    struct idem_node *next;
+    char *path;
+    unsigned users;
+    struct idem_broker_log broker_log;
+    struct idem_log log;
+    struct idem_config config;
+    struct idem_store *store;
+    struct idem_receiver *receiver;
+    struct idem_settle settle;
+    struct idem_figures figures;
+    char *handover_path; /* NULL: the store keeps nothing, and neither do we */
+    bool
+        handover_open; /* the file's messages are with the broker, the file is still there */
+};
+
+/* File scope on purpose: the broker loads the plugin once for each listener that names it, and gives
+ * the instances nothing in common. Touched by the broker's thread only. */
+static struct idem_node *open_nodes;
+
+static void warn(void *arg, const char *text) {
+    idem_log_write(arg, IDEM_LOG_WARNING, "config.warning", "%s", text);
+}
+
+/* What the schema accepts for other programs and this adapter cannot do. */
+static enum idem_code check_rules(const struct idem_config *config,
+                                  struct idem_error *error) {
+    for (size_t i = 0; i < config->rules.count; i++) {
+        const struct idem_rule *rule = &config->rules.rules[i];
+        if (rule->match.topic == NULL) {
+            continue; /* matches no MQTT message */
+        }
+        if (rule->strategy == IDEM_STRATEGY_SEQUENCE) {
+            return idem_error_set(
+                error, IDEM_ERR_UNSUPPORTED, 0,
+                "%s:%d: strategy: rule %s: this version of the plugin has no "
+                "sequence strategy; use key or natural",
+                config->path, rule->line, rule->name);
+        }
+        if (rule->policies.on_duplicate == IDEM_ACTION_REPLAY) {
+            return idem_error_set(
+                error, IDEM_ERR_UNSUPPORTED, 0,
+                "%s:%d: on_duplicate: rule %s: this version of the plugin stores "
+                "no results to replay; use drop or quarantine",
+                config->path, rule->line, rule->name);
+        }
+    }
+    return IDEM_OK;
+}
+
+static enum idem_code load(struct idem_config *config, const char *path,
+                           const struct idem_log *log, struct idem_error *error) {
+    enum idem_code code =
+        idem_config_load(config, path, warn, (void *)(uintptr_t)log, error);
+    if (code == IDEM_OK) {
+        code = check_rules(config, error);
+    }
+    return code;
+}
+
+static enum idem_code open_store(struct idem_node *node, struct idem_error *error) {
+    struct idem_store_options options = {
+        .url = node->config.store.url,
+        .secret = &node->config.rules.secret,
+        .log = node->log,
+    };
+    return idem_store_open(&node->store, &options, error);
+}
+
+static enum idem_code open_receiver(struct idem_node *node, struct idem_error *error) {
+    struct idem_receiver_options options = {
+        .store = node->store,
+        .rules = &node->config.rules,
+        .instance = node->config.instance,
+        .log = node->log,
+    };
+    return idem_receiver_open(&node->receiver, &options, error);
+}
+
+/* The messages wait beside the embedded store: PATH.handover. */
+static enum idem_code name_handover(struct idem_node *node, struct idem_error *error) {
+    static const char scheme[] = "embedded://";
+    const char *url = node->config.store.url;
+    if (strncmp(url, scheme, sizeof scheme - 1) != 0) {
+        return IDEM_OK;
+    }
+    const char *path = url + sizeof scheme - 1;
+    int length = (int)strcspn(path, "?");
+    size_t size = (size_t)length + sizeof ".handover";
+    node->handover_path = malloc(size);
+    if (node->handover_path == NULL) {
+        return idem_error_set(error, IDEM_ERR_NOMEM, 0, "out of memory");
+    }
+    (void)snprintf(node->handover_path, size, "%.*s.handover", length, path);
+    return IDEM_OK;
+}
+
+/* A file that cannot be read is no reason to keep a broker from starting: it is reported and kept. */
+static void publish_handovers(struct idem_node *node) {
+    struct idem_error error = IDEM_ERROR_INIT;
+    size_t count = 0;
+    if (node->handover_path == NULL) {
+        return;
+    }
+    if (idem_handover_publish(node->handover_path, &count, &error) != IDEM_OK) {
+        idem_log_write(&node->log, IDEM_LOG_ERROR, "handover.unread", "%s", error.text);
+    } else if (count > 0) {
+        idem_log_write(&node->log, IDEM_LOG_NOTICE, "handover.published",
+                       "%zu messages that the last stop had left in the broker's queue",
+                       count);
+    }
+    node->handover_open = count > 0 && error.code == IDEM_OK;
+}
+
+static void remove_handovers(struct idem_node *node) {
+    struct idem_error error = IDEM_ERROR_INIT;
+    if (!node->handover_open || node->settle.turn < 2) {
+        return;
+    }
+    node->handover_open = false;
+    if (idem_handover_remove(node->handover_path, &error) != IDEM_OK) {
+        idem_log_write(&node->log, IDEM_LOG_ERROR, "handover.not_removed", "%s",
+                       error.text);
+    }
+}
+
+static bool save_handovers(void *arg, const struct idem_handover *const *handovers,
+                           size_t count) {
+    struct idem_node *node = arg;
+    struct idem_error error = IDEM_ERROR_INIT;
+    if (node->handover_path != NULL &&
+        idem_handover_save(node->handover_path, handovers, count, &error) == IDEM_OK) {
+        idem_log_write(&node->log, IDEM_LOG_NOTICE, "handover.saved",
+                       "%zu messages wait for the next start", count);
+        return true;
+    }
+    idem_log_write(
+        &node->log, IDEM_LOG_ERROR, "handover.lost",
+        "%zu QoS 2 messages were in the broker's queue when it stopped and are lost: %s",
+        count, node->handover_path == NULL ? "the store keeps nothing" : error.text);
+    return false;
+}
+
+static void node_close(struct idem_node *node) {
+    if (node->receiver != NULL) {
+        idem_settle_stop(&node->settle, idem_clock_wall_ms(), save_handovers, node);
+        idem_settle_fini(&node->settle);
+        idem_receiver_close(node->receiver);
+    }
+    free(node->handover_path);
+    idem_store_close(node->store);
+    idem_figures_fini(&node->figures);
+    idem_config_fini(&node->config);
+    idem_broker_log_fini(&node->broker_log);
+    free(node->path);
+    free(node);
+}
+
+static enum idem_code node_start(struct idem_node *node, struct idem_error *error) {
+    enum idem_code code = idem_digest_init(error);
+    if (code == IDEM_OK) {
+        code = load(&node->config, node->path, &node->log, error);
+    }
+    if (code == IDEM_OK) {
+        node->log.level = node->config.log.level;
+        code = name_handover(node, error);
+    }
+    if (code == IDEM_OK) {
+        code = open_store(node, error);
+    }
+    if (code == IDEM_OK) {
+        code = open_receiver(node, error);
+    }
+    if (code == IDEM_OK) {
+        idem_settle_init(&node->settle, node->receiver);
+        idem_figures_init(&node->figures, node->config.mqtt.sys_interval_ms);
+        publish_handovers(node);
+        idem_log_write(&node->log, IDEM_LOG_NOTICE, "plugin.started",
+                       "version %s, instance %s, %zu rules, store %s", IDEM_VERSION,
+                       node->config.instance, node->config.rules.count,
+                       node->store->ops->name);
+    }
+    return code;
+}
+
+static enum idem_code node_open(struct idem_node **node, char *path,
+                                struct idem_error *error) {
+    struct idem_node *opened = calloc(1, sizeof *opened);
+    if (opened == NULL) {
+        free(path);
+        return idem_error_set(error, IDEM_ERR_NOMEM, 0, "out of memory");
+    }
+    opened->path = path;
+    idem_broker_log_init(&opened->broker_log);
+    opened->log.sink = idem_broker_log_sink;
+    opened->log.context = &opened->broker_log;
+    opened->log.level = IDEM_LOG_INFO;
+    enum idem_code code = node_start(opened, error);
+    if (code != IDEM_OK) {
+        node_close(opened);
+        return code;
+    }
+    *node = opened;
+    return IDEM_OK;
+}
+
+static struct idem_node *find_open(const char *path) {
+    for (struct idem_node *node = open_nodes; node != NULL; node = node->next) {
+        if (strcmp(node->path, path) == 0) {
+            return node;
+        }
+    }
+    return NULL;
+}
+
+enum idem_code idem_node_acquire(struct idem_node **node, const char *config_path,
+                                 bool *first, struct idem_error *error) {
+    char *path = realpath(config_path, NULL);
+    if (path == NULL) {
+        return idem_error_set(error, IDEM_ERR_IO, errno, "%s: cannot be read: %s",
+                              config_path, strerror(errno));
+    }
+    struct idem_node *open = find_open(path);
+    *first = open == NULL;
+    if (open != NULL) {
+        free(path);
+    } else {
+        enum idem_code code = node_open(&open, path, error);
+        if (code != IDEM_OK) {
+            return code;
+        }
+        open->next = open_nodes;
+        open_nodes = open;
+    }
+    open->users++;
+    *node = open;
+    return IDEM_OK;
+}
+
+void idem_node_release(struct idem_node *node) {
+    if (node == NULL || --node->users > 0) {
+        return;
+    }
+    for (struct idem_node **at = &open_nodes; *at != NULL; at = &(*at)->next) {
+        if (*at == node) {
+            *at = node->next;
+            break;
+        }
+    }
+    node_close(node);
+}
+
+/* The embedded store answers inside idem_receiver_submit(); this notes that it did. */
+static void decided(void *arg, struct idem_delivery *delivery) {
+    (void)delivery;
+    *(bool *)arg = true;
+}
+
+static int carry_out(struct idem_node *node, struct mosquitto_evt_message *event,
+                     struct idem_delivery *delivery, int64_t now_ms) {
+    bool mqtt5 = mosquitto_client_protocol_version(event->client) == 5;
+    struct idem_handover handover;
+    struct idem_act_request request = {
+        .plan = idem_plan_of(delivery, event->qos, mqtt5),
+        .reason = idem_reason_name(delivery->reason),
+    };
+    if (delivery->verdict == IDEM_VERDICT_DELIVER &&
+        idem_receiver_propagation(node->receiver, delivery, &request.key) > 0) {
+        request.property = delivery->rule->propagate.as;
+    }
+    int rc = idem_act_on(event, &request, &handover);
+    if (delivery->claimed && rc == MOSQ_ERR_SUCCESS) { /* HAND_ON always has a claim */
+        idem_settle_add(&node->settle, delivery, &handover, event->client, now_ms);
+    } else if (delivery->claimed) {
+        idem_receiver_abandon(node->receiver, delivery, NULL,
+                              NULL); /* nothing was delivered */
+    }
+    return rc;
+}
+
+static int receive(struct idem_node *node, struct mosquitto_evt_message *event,
+                   int64_t now_ms) {
+    struct idem_view view;
+    struct idem_delivery delivery;
+    bool answered = false;
+    idem_view_init(&view, event);
+    idem_receiver_submit(node->receiver, &view.message, now_ms, &delivery, decided,
+                         &answered);
+    idem_view_fini(&view);
+    return answered ? carry_out(node, event, &delivery, now_ms) : MOSQ_ERR_SUCCESS;
+}
+
+static void housekeeping(struct idem_node *node, int64_t now_ms) {
+    idem_broker_log_flush(&node->broker_log);
+    idem_figures_publish(&node->figures, node->receiver, node->store, now_ms);
+}
+
+int idem_node_on_message(struct idem_node *node, struct mosquitto_evt_message *event) {
+    int64_t now_ms = idem_clock_wall_ms();
+    idem_settle_on_message(&node->settle, now_ms);
+    housekeeping(node, now_ms);
+    if (idem_topic_reserved(event->topic)) {
+        return MOSQ_ERR_ACL_DENIED;
+    }
+    if (idem_settle_reserve(&node->settle) != IDEM_OK) {
+        return MOSQ_ERR_NOMEM; /* no acknowledgement: the client keeps the message */
+    }
+    return receive(node, event, now_ms);
+}
+
+int idem_node_on_tick(struct idem_node *node, bool whole_turn) {
+    int64_t now_ms = idem_clock_wall_ms();
+    idem_settle_on_tick(&node->settle, whole_turn, now_ms);
+    remove_handovers(node);
+    housekeeping(node, now_ms);
+    return MOSQ_ERR_SUCCESS;
+}
+
+/* The broker counts its memory against memory_limit; where it cannot give a page now, it may not have
+ * been able to keep the message either. */
+static bool broker_out_of_memory(void) {
+    void *probe = mosquitto_malloc(4096);
+    mosquitto_free(probe);
+    return probe == NULL;
+}
+
+int idem_node_on_disconnect(struct idem_node *node,
+                            const struct mosquitto_evt_disconnect *event) {
+    int64_t now_ms = idem_clock_wall_ms();
+    idem_settle_on_disconnect(&node->settle, event->client, broker_out_of_memory(),
+                              now_ms);
+    housekeeping(node, now_ms);
+    return MOSQ_ERR_SUCCESS;
+}
+
+/* Rules, log level and figures change at once; what names the store or the owner of claims cannot. */
+static void adopt(struct idem_node *node, struct idem_config *config) {
+    if (strcmp(config->store.url, node->config.store.url) != 0 ||
+        strcmp(config->instance, node->config.instance) != 0 ||
+        memcmp(&config->rules.secret, &node->config.rules.secret,
+               sizeof(struct idem_secret)) != 0) {
+        idem_log_write(
+            &node->log, IDEM_LOG_WARNING, "config.restart_needed",
+            "a change of store.url, instance or secret_file takes effect when the broker "
+            "is restarted");
+        config->rules.secret = node->config.rules.secret;
+    }
+    struct idem_config old = node->config;
+    node->config = *config;
+    struct idem_error error = IDEM_ERROR_INIT;
+    if (idem_receiver_set_rules(node->receiver, &node->config.rules, &error) != IDEM_OK) {
+        *config = node->config;
+        node->config = old;
+        idem_log_write(&node->log, IDEM_LOG_ERROR, "config.kept", "%s", error.text);
+        return;
+    }
+    node->log.level = node->config.log.level;
+    node->figures.interval_ms = node->config.mqtt.sys_interval_ms;
+    *config = old;
+    idem_log_write(&node->log, IDEM_LOG_NOTICE, "config.reloaded", "%zu rules",
+                   node->config.rules.count);
+}
+
+int idem_node_on_reload(struct idem_node *node) {
+    struct idem_config config;
+    struct idem_error error = IDEM_ERROR_INIT;
+    if (load(&config, node->path, &node->log, &error) == IDEM_OK) {
+        adopt(node, &config);
+    } else {
+        idem_log_write(&node->log, IDEM_LOG_ERROR, "config.refused",
+                       "%s; the old one is kept", error.text);
+    }
+    idem_config_fini(&config); /* the one that is not in use */
+    return MOSQ_ERR_SUCCESS;
+}
