@@ -195,8 +195,6 @@ static void sink_apply(struct sink *sink, struct mosquitto_evt_message *event) {
     event->retain = false;
 }
 
-/* Publishes the message under topic and sinks the arriving copy. *copy stays known to the caller, though
- * the broker owns it from then on. */
 static int publish_and_sink(struct mosquitto_evt_message *event, const char *topic,
                             bool retain, struct copy *copy) {
     struct sink sink;
@@ -215,20 +213,21 @@ static int publish_and_sink(struct mosquitto_evt_message *event, const char *top
     return MOSQ_ERR_SUCCESS;
 }
 
-static int hand_on(struct mosquitto_evt_message *event,
-                   const struct idem_act_request *request,
-                   struct idem_handover *handover) {
+/* Publishes the message under topic, with the property set where one is named, and sinks the arriving
+ * copy. The broker owns what is published, but it stays where handover says as long as it is queued. */
+static int hand_on(struct mosquitto_evt_message *event, const char *topic, bool retain,
+                   const char *name, const char *value, struct idem_handover *handover) {
     struct copy copy;
-    handover->topic = strdup(event->topic);
+    handover->topic = strdup(topic);
     handover->payload_size = event->payloadlen;
     handover->qos = event->qos;
-    handover->retain = event->retain;
+    handover->retain = retain;
     if (handover->topic == NULL) {
         return MOSQ_ERR_NOMEM;
     }
-    int rc = copy_prepare(&copy, event, request->property, request->key);
+    int rc = copy_prepare(&copy, event, name, value);
     if (rc == MOSQ_ERR_SUCCESS) {
-        rc = publish_and_sink(event, handover->topic, event->retain, &copy);
+        rc = publish_and_sink(event, handover->topic, retain, &copy);
     }
     if (rc != MOSQ_ERR_SUCCESS) {
         idem_handover_fini(handover);
@@ -237,13 +236,6 @@ static int hand_on(struct mosquitto_evt_message *event,
     handover->payload = copy.payload;
     handover->properties = copy.properties;
     return MOSQ_ERR_SUCCESS;
-}
-
-static int divert_qos2(struct mosquitto_evt_message *event, const char *topic,
-                       const char *reason) {
-    struct copy copy;
-    int rc = copy_prepare(&copy, event, REASON_PROPERTY, reason);
-    return rc == MOSQ_ERR_SUCCESS ? publish_and_sink(event, topic, false, &copy) : rc;
 }
 
 static bool has_user_property(const mosquitto_property *list, const char *wanted) {
@@ -287,13 +279,14 @@ static int pass(struct mosquitto_evt_message *event,
 }
 
 static int divert(struct mosquitto_evt_message *event,
-                  const struct idem_act_request *request) {
+                  const struct idem_act_request *request,
+                  struct idem_handover *handover) {
     char *topic = channel_topic(request->plan.channel, event->topic);
     if (topic == NULL) {
         return MOSQ_ERR_NOMEM;
     }
     if (event->qos == 2) {
-        int rc = divert_qos2(event, topic, request->reason);
+        int rc = hand_on(event, topic, false, REASON_PROPERTY, request->reason, handover);
         mosquitto_free(topic);
         return rc;
     }
@@ -310,9 +303,10 @@ int idem_act_on(struct mosquitto_evt_message *event,
     case IDEM_ACT_PASS:
         return pass(event, request);
     case IDEM_ACT_HAND_ON:
-        return hand_on(event, request, handover);
+        return hand_on(event, event->topic, event->retain, request->property,
+                       request->key, handover);
     case IDEM_ACT_DIVERT:
-        return divert(event, request);
+        return divert(event, request, handover);
     case IDEM_ACT_DENY:
         return MOSQ_ERR_ACL_DENIED;
     case IDEM_ACT_DISCONNECT:

@@ -31,8 +31,8 @@ struct idem_act_request {
 };
 
 /* Returns what the callback returns to the broker; on MOSQ_ERR_NOMEM nothing was delivered. *handover
- * describes the message that was handed on (the caller frees it), else its topic is NULL. */
-int idem_act_on(struct mosquitto_evt_message *event, const struct idem_act_request *request,
-                struct idem_handover *handover);
+ * describes what was published in its place (the caller frees it); topic NULL: nothing was. */
+int idem_act_on(struct mosquitto_evt_message *event,
+                const struct idem_act_request *request, struct idem_handover *handover);
 
 #endif

@@ -286,17 +286,20 @@ static int carry_out(struct idem_node *node, struct mosquitto_evt_message *event
         .plan = idem_plan_of(delivery, event->qos, mqtt5),
         .reason = idem_reason_name(delivery->reason),
     };
-    if (delivery->verdict == IDEM_VERDICT_DELIVER &&
-        idem_receiver_propagation(node->receiver, delivery, &request.key) > 0) {
-        request.property = delivery->rule->propagate.as;
+    if (delivery->verdict == IDEM_VERDICT_DELIVER) {
+        (void)idem_receiver_propagation(node->receiver, delivery, &request.property,
+                                        &request.key);
     }
     int rc = idem_act_on(event, &request, &handover);
-    if (delivery->claimed && rc == MOSQ_ERR_SUCCESS) { /* HAND_ON always has a claim */
+    if (delivery->claimed && rc == MOSQ_ERR_SUCCESS) {
         idem_settle_add(&node->settle, delivery, &handover, event->client, now_ms);
-    } else if (delivery->claimed) {
+        return rc;
+    }
+    if (delivery->claimed) {
         idem_receiver_abandon(node->receiver, delivery, NULL,
                               NULL); /* nothing was delivered */
     }
+    idem_handover_fini(&handover);
     return rc;
 }
 
