@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ * The value that one extractor, or a whole key spec, gives for one message. */
+#ifndef IDEM_KEY_EXTRACT_H
+#define IDEM_KEY_EXTRACT_H
+
+#include <idem/identity.h>
+
+/* What is extracted from, and where derived values live: until the workspace is started again. */
+struct idem_extraction {
+    const struct idem_message *message;
+    const struct idem_secret *secret;
+    struct idem_workspace *workspace;
+    bool
+        whole_message; /* the payload stands for the message: its hash takes in the topic */
+};
+
+/* Forgets the derived values of the message before. One start serves one key, one scope and one
+ * fingerprint. */
+void idem_workspace_start(struct idem_workspace *workspace);
+
+/* The value of one extractor, 1 to IDEM_KEY_MAX bytes; false: it yields none. The payload's hash stands
+ * for the payload. */
+bool idem_extract(const struct idem_extraction *from,
+                  const struct idem_extractor *extractor, struct idem_span *value);
+
+/* The values of a spec: one where the first that yields wins, all where it is joined; 0 where it yields
+ * nothing. parts holds IDEM_EXTRACTORS_MAX. */
+size_t idem_extract_spec(const struct idem_extraction *from,
+                         const struct idem_key_spec *spec, struct idem_key_part *parts);
+
+#endif
