@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ * The receiver's own struct, shared by the files that make it up. */
+#ifndef IDEM_RECEIVER_INTERNAL_H
+#define IDEM_RECEIVER_INTERNAL_H
+
+#include "receiver/flight.h"
+
+struct idem_receiver {
+    struct idem_store *store;
+    const struct idem_ruleset *rules;
+    struct idem_counter_row **rows; /* one for each of rules, owned */
+    uint64_t rules_generation;      /* which set of rules this is */
+    struct idem_owner owner;
+    bool durable;
+    bool can_hold;
+    struct idem_log log;
+    struct idem_workspace *workspace;
+    struct idem_flights flights;
+    struct idem_propagation *propagation; /* of the copy decided last; NULL: none yet */
+    struct idem_counters counters;
+    int64_t now_ms; /* as last told */
+    int64_t failure_logged_ms;
+    uint64_t failures_unlogged;
+};
+
+/* Says that the store failed, at most once in ten seconds however often it does. */
+void idem_receiver_log_failure(struct idem_receiver *receiver, const char *event,
+                               const char *what, enum idem_code code);
+
+#endif

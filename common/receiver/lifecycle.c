@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT
+ * A receiver's life: opening, its rules, its owner's name, closing. */
+#include "receiver/internal.h"
+
+#include <idem/clock.h>
+
+#include <sodium.h>
+#include <stdlib.h>
+
+#define FAILURE_LOG_INTERVAL_MS 10000
+
+void idem_receiver_log_failure(struct idem_receiver *receiver, const char *event,
+                               const char *what, enum idem_code code) {
+    receiver->failures_unlogged++;
+    if (receiver->failure_logged_ms != 0 &&
+        receiver->now_ms - receiver->failure_logged_ms < FAILURE_LOG_INTERVAL_MS &&
+        receiver->now_ms >= receiver->failure_logged_ms) {
+        return;
+    }
+    idem_log_write(&receiver->log, IDEM_LOG_WARNING, event,
+                   "%s: %s (failures since the last such line: %llu)", what,
+                   idem_code_text(code), (unsigned long long)receiver->failures_unlogged);
+    receiver->failure_logged_ms = receiver->now_ms;
+    receiver->failures_unlogged = 0;
+}
+
+static enum idem_code check_rule(const struct idem_rule *rule, struct idem_error *error) {
+    if (rule->name == NULL || strlen(rule->name) > IDEM_NAME_MAX) {
+        return idem_error_set(error, IDEM_ERR_INVALID, 0,
+                              "a rule needs a name of at most %d bytes", IDEM_NAME_MAX);
+    }
+    switch (rule->strategy) {
+    case IDEM_STRATEGY_NATURAL:
+        return IDEM_OK;
+    case IDEM_STRATEGY_SEQUENCE:
+        return idem_error_set(error, IDEM_ERR_UNSUPPORTED, 0,
+                              "rule %s: the strategy sequence is not supported",
+                              rule->name);
+    case IDEM_STRATEGY_KEY:
+        break;
+    }
+    if (rule->ttl_ms <= 0 || rule->lease_ms <= 0) {
+        return idem_error_set(error, IDEM_ERR_INVALID, 0,
+                              "rule %s: ttl and lease must be above zero", rule->name);
+    }
+    if (rule->propagate.as != NULL && strlen(rule->propagate.as) > IDEM_NAME_MAX) {
+        return idem_error_set(error, IDEM_ERR_INVALID, 0,
+                              "rule %s: the propagated property's name is longer than "
+                              "%d bytes",
+                              rule->name, IDEM_NAME_MAX);
+    }
+    return IDEM_OK;
+}
+
+static enum idem_code check_rules(const struct idem_ruleset *rules,
+                                  struct idem_error *error) {
+    if (rules == NULL || rules->count > IDEM_RULES_MAX) {
+        return idem_error_set(error, IDEM_ERR_INVALID, 0,
+                              "a receiver needs a set of at most %d rules",
+                              IDEM_RULES_MAX);
+    }
+    for (size_t i = 0; i < rules->count; i++) {
+        enum idem_code code = check_rule(&rules->rules[i], error);
+        if (code != IDEM_OK) {
+            return code;
+        }
+    }
+    return IDEM_OK;
+}
+
+static struct idem_counter_row **find_rows(struct idem_counters *counters,
+                                           const struct idem_ruleset *rules) {
+    struct idem_counter_row **rows = calloc(rules->count + 1, sizeof(*rows));
+    for (size_t i = 0; rows != NULL && i < rules->count; i++) {
+        rows[i] = idem_counters_row(counters, rules->rules[i].name);
+        if (rows[i] == NULL) {
+            free(rows);
+            return NULL;
+        }
+    }
+    return rows;
+}
+
+enum idem_code idem_receiver_set_rules(struct idem_receiver *receiver,
+                                       const struct idem_ruleset *rules,
+                                       struct idem_error *error) {
+    enum idem_code code = check_rules(rules, error);
+    if (code != IDEM_OK) {
+        return code;
+    }
+    struct idem_counter_row **rows = find_rows(&receiver->counters, rules);
+    if (rows == NULL) {
+        return idem_error_set(error, IDEM_ERR_NOMEM, 0, "out of memory");
+    }
+    free(receiver->rows);
+    receiver->rows = rows;
+    receiver->rules = rules;
+    receiver->rules_generation++;
+    return IDEM_OK;
+}
+
+/* Rises with each start as long as the clock does; the random bits keep apart two starts in one
+ * millisecond. */
+static uint64_t new_incarnation(void) {
+    return (uint64_t)idem_clock_wall_ms() << 20 | (randombytes_random() & 0xFFFFF);
+}
+
+/* The instance's name decides alone: neither secret nor rules, which may change between two starts. */
+static struct idem_owner owner_of(const char *instance, uint64_t incarnation) {
+    struct idem_owner owner = {0, incarnation != 0 ? incarnation : new_incarnation()};
+    struct idem_span name = idem_span_text(instance);
+    struct idem_secret secret;
+    struct idem_digest digest;
+    idem_secret_default(&secret);
+    idem_digest_of(&digest, &secret, IDEM_DOMAIN_OWNER, &name, 1);
+    for (size_t i = 0; i < sizeof owner.instance; i++) {
+        owner.instance |= (uint64_t)digest.bytes[i] << (8 * i);
+    }
+    return owner;
+}
+
+static enum idem_code receiver_init(struct idem_receiver *receiver,
+                                    const struct idem_receiver_options *options,
+                                    struct idem_error *error) {
+    idem_counters_init(&receiver->counters);
+    receiver->store = options->store;
+    receiver->durable = options->durable;
+    receiver->can_hold = options->can_hold;
+    receiver->log = options->log;
+    enum idem_code code = idem_digest_init(error);
+    if (code != IDEM_OK) {
+        return code;
+    }
+    receiver->owner = owner_of(options->instance, options->incarnation);
+    code = idem_workspace_open(&receiver->workspace);
+    if (code != IDEM_OK) {
+        return idem_error_set(error, code, 0, "out of memory");
+    }
+    return idem_receiver_set_rules(receiver, options->rules, error);
+}
+
+enum idem_code idem_receiver_open(struct idem_receiver **receiver,
+                                  const struct idem_receiver_options *options,
+                                  struct idem_error *error) {
+    *receiver = NULL;
+    if (options->store == NULL || options->instance == NULL ||
+        options->instance[0] == '\0') {
+        return idem_error_set(error, IDEM_ERR_INVALID, 0,
+                              "a receiver needs a store and an instance name");
+    }
+    struct idem_receiver *opened = calloc(1, sizeof *opened);
+    if (opened == NULL) {
+        return idem_error_set(error, IDEM_ERR_NOMEM, 0, "out of memory");
+    }
+    enum idem_code code = receiver_init(opened, options, error);
+    if (code != IDEM_OK) {
+        idem_receiver_close(opened);
+        return code;
+    }
+    *receiver = opened;
+    return IDEM_OK;
+}
+
+void idem_receiver_close(struct idem_receiver *receiver) {
+    if (receiver == NULL) {
+        return;
+    }
+    idem_flights_fini(&receiver->flights);
+    idem_counters_fini(&receiver->counters);
+    idem_workspace_close(receiver->workspace);
+    free(receiver->propagation);
+    free(receiver->rows);
+    free(receiver);
+}
+
+size_t idem_receiver_counts(const struct idem_receiver *receiver,
+                            struct idem_receiver_counts *total,
+                            struct idem_rule_counts *rules, size_t rules_max) {
+    return idem_counters_read(&receiver->counters, total, rules, rules_max);
+}

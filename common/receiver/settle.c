@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+ * The end of a claim: completed when what was decided is certain, abandoned when it failed for certain. */
+#include "receiver/internal.h"
+
+static void settle_answered(void *arg, const struct idem_answer *answer) {
+    struct idem_flight *flight = arg;
+    struct idem_receiver *receiver = flight->receiver;
+    if (receiver == NULL) {
+        idem_flight_free(flight);
+        return;
+    }
+    if (answer->code == IDEM_OK) {
+        idem_counter_raise(flight->success);
+    } else {
+        idem_counter_raise(&receiver->counters.settle_failures);
+        idem_receiver_log_failure(receiver, "store.settle", "a claim was not settled",
+                                  answer->code);
+    }
+    if (flight->settled != NULL) {
+        flight->settled(flight->arg, answer->code);
+    }
+    idem_flight_rest(&receiver->flights, flight);
+}
+
+/* What needs no answer of the store, or cannot ask for one. */
+static void settle_at_once(enum idem_code code, idem_receiver_settled *settled,
+                           void *arg) {
+    if (settled != NULL) {
+        settled(arg, code);
+    }
+}
+
+/* NULL: settled has been told why. */
+static struct idem_flight *start_settling(struct idem_receiver *receiver,
+                                          struct idem_delivery *delivery,
+                                          _Atomic uint64_t *success,
+                                          idem_receiver_settled *settled, void *arg) {
+    if (!delivery->claimed) {
+        settle_at_once(IDEM_ERR_INVALID, settled, arg);
+        return NULL;
+    }
+    delivery->claimed = false;
+    struct idem_flight *flight = idem_flight_take(&receiver->flights, receiver);
+    if (flight ==
+        NULL) { /* the claim stays until its lease ends: its next copy is in doubt */
+        idem_counter_raise(&receiver->counters.settle_failures);
+        settle_at_once(IDEM_ERR_NOMEM, settled, arg);
+        return NULL;
+    }
+    flight->success = success;
+    flight->settled = settled;
+    flight->arg = arg;
+    return flight;
+}
+
+void idem_receiver_complete(struct idem_receiver *receiver,
+                            struct idem_delivery *delivery, int64_t now_ms,
+                            idem_receiver_settled *settled, void *arg) {
+    const struct idem_completion completion = {
+        .digest = delivery->digest,
+        .owner = receiver->owner,
+        .now_ms = now_ms,
+        .ttl_ms = delivery->ttl_ms,
+        .durable = receiver->durable,
+    };
+    receiver->now_ms = now_ms;
+    struct idem_flight *flight =
+        start_settling(receiver, delivery, &receiver->counters.completed, settled, arg);
+    if (flight != NULL) {
+        idem_store_complete(receiver->store, &completion, settle_answered, flight);
+    }
+}
+
+/* A copy that was in doubt and has not been delivered stays in doubt: if its claim were forgotten, the
+ * next copy would be new and be delivered against the policy that quarantines or drops. Its lease ends by
+ * itself. */
+static bool keeps_its_doubt(const struct idem_delivery *delivery) {
+    return delivery->reason == IDEM_REASON_IN_DOUBT &&
+           delivery->verdict != IDEM_VERDICT_DELIVER;
+}
+
+void idem_receiver_abandon(struct idem_receiver *receiver, struct idem_delivery *delivery,
+                           idem_receiver_settled *settled, void *arg) {
+    const struct idem_digest digest = delivery->digest;
+    if (delivery->claimed && keeps_its_doubt(delivery)) {
+        delivery->claimed = false;
+        idem_counter_raise(&receiver->counters.abandoned);
+        settle_at_once(IDEM_OK, settled, arg);
+        return;
+    }
+    struct idem_flight *flight =
+        start_settling(receiver, delivery, &receiver->counters.abandoned, settled, arg);
+    if (flight != NULL) {
+        idem_store_abandon(receiver->store, &digest, &receiver->owner, settle_answered,
+                           flight);
+    }
+}

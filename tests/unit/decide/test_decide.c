@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT
+ * The decision table against an independent statement of what each policy offers, over the full product
+ * of reasons, actions and adapters. */
+#include "decide/table.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#define ACTION_COUNT (IDEM_ACTION_REFUSE + 1)
+
+/* What the configuration reference promises, by reason; '-': the policy does not offer the action. The
+ * columns are the actions: deliver, drop, reject, quarantine, replay, refuse. A letter is
+ * the verdict, the last field the verdict for what is not offered. */
+struct promise {
+    enum idem_reason reason;
+    const char *by_action;
+    enum idem_verdict fallback;
+};
+
+static const struct promise promises[IDEM_REASON_COUNT] = {
+    {IDEM_REASON_NO_RULE, "dddddd", IDEM_VERDICT_DELIVER},
+    {IDEM_REASON_NATURAL, "dddddd", IDEM_VERDICT_DELIVER},
+    {IDEM_REASON_NEW, "dddddd", IDEM_VERDICT_DELIVER},
+    {IDEM_REASON_DUPLICATE, "-x-qp-", IDEM_VERDICT_DROP},
+    {IDEM_REASON_CONFLICT, "dxjq--", IDEM_VERDICT_QUARANTINE},
+    {IDEM_REASON_IN_FLIGHT, "dx-q--", IDEM_VERDICT_DELIVER},
+    {IDEM_REASON_IN_DOUBT, "dx-q--", IDEM_VERDICT_DELIVER},
+    {IDEM_REASON_MISSING_KEY, "d-jq--", IDEM_VERDICT_DELIVER},
+    {IDEM_REASON_STORE_FAILURE, "d----f", IDEM_VERDICT_DELIVER},
+};
+
+static enum idem_verdict promised(const struct promise *promise, unsigned action) {
+    switch (promise->by_action[action]) {
+    case 'd':
+        return IDEM_VERDICT_DELIVER;
+    case 'x':
+        return IDEM_VERDICT_DROP;
+    case 'j':
+        return IDEM_VERDICT_REJECT;
+    case 'q':
+        return IDEM_VERDICT_QUARANTINE;
+    case 'p':
+        return IDEM_VERDICT_REPLAY;
+    case 'f':
+        return IDEM_VERDICT_REFUSE;
+    default:
+        return promise->fallback;
+    }
+}
+
+/* Sets the one policy that must be asked; every other one holds an action that no row offers for it, or
+ * that would lead to another verdict. */
+static struct idem_policies only(enum idem_reason reason, enum idem_action action) {
+    struct idem_policies policies = {
+        .on_missing_key = IDEM_ACTION_QUARANTINE,
+        .on_duplicate = IDEM_ACTION_REPLAY,
+        .on_conflict = IDEM_ACTION_REJECT,
+        .on_in_doubt = IDEM_ACTION_QUARANTINE,
+        .on_store_failure = IDEM_ACTION_REFUSE,
+    };
+    switch (reason) {
+    case IDEM_REASON_DUPLICATE:
+        policies.on_duplicate = action;
+        break;
+    case IDEM_REASON_CONFLICT:
+        policies.on_conflict = action;
+        break;
+    case IDEM_REASON_IN_FLIGHT:
+    case IDEM_REASON_IN_DOUBT:
+        policies.on_in_doubt = action;
+        break;
+    case IDEM_REASON_MISSING_KEY:
+        policies.on_missing_key = action;
+        break;
+    case IDEM_REASON_STORE_FAILURE:
+        policies.on_store_failure = action;
+        break;
+    case IDEM_REASON_NO_RULE:
+    case IDEM_REASON_NATURAL:
+    case IDEM_REASON_NEW:
+    case IDEM_REASON_COUNT:
+        break;
+    }
+    return policies;
+}
+
+static void every_reason_and_action_has_the_promised_verdict(void **state) {
+    (void)state;
+    for (unsigned reason = 0; reason < IDEM_REASON_COUNT; reason++) {
+        assert_int_equal(promises[reason].reason, reason);
+        for (unsigned action = 0; action < ACTION_COUNT; action++) {
+            struct idem_policies policies =
+                only((enum idem_reason)reason, (enum idem_action)action);
+            enum idem_verdict verdict =
+                idem_decide((enum idem_reason)reason, &policies, false);
+            if (verdict != promised(&promises[reason], action)) {
+                fail_msg("%s with %s: %s", idem_reason_name((enum idem_reason)reason),
+                         idem_action_name((enum idem_action)action),
+                         idem_verdict_name(verdict));
+            }
+        }
+    }
+}
+
+static void holding_changes_copies_in_flight_and_nothing_else(void **state) {
+    (void)state;
+    for (unsigned reason = 0; reason < IDEM_REASON_COUNT; reason++) {
+        for (unsigned action = 0; action < ACTION_COUNT; action++) {
+            struct idem_policies policies =
+                only((enum idem_reason)reason, (enum idem_action)action);
+            enum idem_verdict expected =
+                reason == IDEM_REASON_IN_FLIGHT
+                    ? IDEM_VERDICT_HOLD
+                    : idem_decide((enum idem_reason)reason, &policies, false);
+            assert_int_equal(idem_decide((enum idem_reason)reason, &policies, true),
+                             expected);
+        }
+    }
+}
+
+static void no_row_of_the_table_is_dead(void **state) {
+    (void)state;
+    for (size_t i = 0; i < idem_decisions_count; i++) {
+        const struct idem_decision *row = &idem_decisions[i];
+        struct idem_policies policies = only(row->reason, row->action);
+        assert_int_equal(idem_decide(row->reason, &policies, false), row->verdict);
+        for (size_t j = 0; j < i; j++) {
+            assert_false(idem_decisions[j].reason == row->reason &&
+                         idem_decisions[j].action == row->action);
+        }
+    }
+}
+
+static void the_table_reaches_every_verdict_but_hold(void **state) {
+    (void)state;
+    bool reached[IDEM_VERDICT_COUNT] = {[IDEM_VERDICT_HOLD] = true};
+    for (size_t i = 0; i < idem_decisions_count; i++) {
+        reached[idem_decisions[i].verdict] = true;
+    }
+    for (size_t i = 0; i < IDEM_VERDICT_COUNT; i++) {
+        assert_true(reached[i]);
+    }
+}
+
+static void every_name_is_there_and_differs(void **state) {
+    (void)state;
+    for (unsigned i = 0; i < IDEM_REASON_COUNT; i++) {
+        assert_non_null(idem_reason_name((enum idem_reason)i));
+        assert_string_not_equal(idem_reason_name((enum idem_reason)i), "unknown");
+        for (unsigned j = 0; j < i; j++) {
+            assert_string_not_equal(idem_reason_name((enum idem_reason)i),
+                                    idem_reason_name((enum idem_reason)j));
+        }
+    }
+    for (unsigned i = 0; i < IDEM_VERDICT_COUNT; i++) {
+        assert_non_null(idem_verdict_name((enum idem_verdict)i));
+        assert_string_not_equal(idem_verdict_name((enum idem_verdict)i), "unknown");
+        for (unsigned j = 0; j < i; j++) {
+            assert_string_not_equal(idem_verdict_name((enum idem_verdict)i),
+                                    idem_verdict_name((enum idem_verdict)j));
+        }
+    }
+    for (unsigned i = 0; i < ACTION_COUNT; i++) {
+        assert_string_not_equal(idem_action_name((enum idem_action)i), "unknown");
+    }
+    assert_string_equal(idem_reason_name(IDEM_REASON_COUNT), "unknown");
+    assert_string_equal(idem_verdict_name(IDEM_VERDICT_COUNT), "unknown");
+    assert_string_equal(idem_action_name((enum idem_action)ACTION_COUNT), "unknown");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_reason_and_action_has_the_promised_verdict),
+        cmocka_unit_test(holding_changes_copies_in_flight_and_nothing_else),
+        cmocka_unit_test(no_row_of_the_table_is_dead),
+        cmocka_unit_test(the_table_reaches_every_verdict_but_hold),
+        cmocka_unit_test(every_name_is_there_and_differs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
