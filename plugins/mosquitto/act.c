@@ -2,28 +2,20 @@
  * Carrying out a plan on the broker's message event. */
 #include "act.h"
 
+#include "compat.h"
+#include "properties.h"
+
 #include <idem/digest.h>
 
 #include <mosquitto.h>
-#include <mqtt_protocol.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define MQTT_TOPIC_MAX  65535
 #define REASON_PROPERTY "idem-reason"
 
-/* libmosquitto and the broker are built from one source and, in every distribution, have one version.
- * Where a stray library claims otherwise, an older answer leaks and never frees twice. */
-static bool broker_frees_what_is_replaced(void) {
-    int major = 0;
-    int minor = 0;
-    int revision = 0;
-    (void)mosquitto_lib_version(&major, &minor, &revision);
-    return major > 2 || (major == 2 && (minor > 0 || revision >= 15));
-}
-
 static void replace_topic(struct mosquitto_evt_message *event, char *topic) {
-    if (!broker_frees_what_is_replaced()) {
+    if (!idem_compat_frees_replaced()) {
         mosquitto_free(event->topic);
     }
     event->topic = topic;
@@ -31,7 +23,7 @@ static void replace_topic(struct mosquitto_evt_message *event, char *topic) {
 
 static void replace_properties(struct mosquitto_evt_message *event,
                                mosquitto_property *list) {
-    if (!broker_frees_what_is_replaced()) {
+    if (!idem_compat_frees_replaced()) {
         mosquitto_property_free_all(&event->properties);
     }
     event->properties = list;
@@ -51,81 +43,17 @@ static char *channel_topic(enum idem_channel channel, const char *topic) {
     return result;
 }
 
-static int add_user_property(mosquitto_property **list, const char *name,
-                             const char *value) {
-    return mosquitto_property_add_string_pair(list, MQTT_PROP_USER_PROPERTY, name, value);
-}
-
-/* Copies one property, unless it is a user property called without. The kinds are those that a PUBLISH
- * can bring to a plugin. */
-static int copy_property(mosquitto_property **list, const mosquitto_property *from,
-                         const char *without) {
-    int id = mosquitto_property_identifier(from);
-    char *name = NULL;
-    char *value = NULL;
-    void *data = NULL;
-    uint16_t length = 0;
-    uint8_t byte = 0;
-    int rc = MOSQ_ERR_SUCCESS;
-    switch (id) {
-    case MQTT_PROP_USER_PROPERTY:
-        if (mosquitto_property_read_string_pair(from, id, &name, &value, false) == NULL) {
-            return MOSQ_ERR_NOMEM;
-        }
-        rc = strcmp(name, without) == 0 ? MOSQ_ERR_SUCCESS
-                                        : add_user_property(list, name, value);
-        break;
-    case MQTT_PROP_CONTENT_TYPE:
-    case MQTT_PROP_RESPONSE_TOPIC:
-        if (mosquitto_property_read_string(from, id, &value, false) == NULL) {
-            return MOSQ_ERR_NOMEM;
-        }
-        rc = mosquitto_property_add_string(list, id, value);
-        break;
-    case MQTT_PROP_CORRELATION_DATA:
-        if (mosquitto_property_read_binary(from, id, &data, &length, false) == NULL) {
-            return MOSQ_ERR_NOMEM;
-        }
-        rc = mosquitto_property_add_binary(list, id, data, length);
-        break;
-    case MQTT_PROP_PAYLOAD_FORMAT_INDICATOR:
-        (void)mosquitto_property_read_byte(from, id, &byte, false);
-        rc = mosquitto_property_add_byte(list, id, byte);
-        break;
-    default:
-        break;
-    }
-    free(name);
-    free(value);
-    free(data);
-    return rc;
-}
-
-/* A copy of the list in which the only user property called name has the given value. */
-static int copy_with_property(mosquitto_property **copy, const mosquitto_property *list,
-                              const char *name, const char *value) {
-    int rc = MOSQ_ERR_SUCCESS;
-    *copy = NULL;
-    for (; list != NULL && rc == MOSQ_ERR_SUCCESS; list = mosquitto_property_next(list)) {
-        rc = copy_property(copy, list, name);
-    }
-    if (rc == MOSQ_ERR_SUCCESS) {
-        rc = add_user_property(copy, name, value);
-    }
-    if (rc != MOSQ_ERR_SUCCESS) {
-        mosquitto_property_free_all(copy);
-    }
-    return rc;
-}
-
-/* A copy of the list, with the property set where one is named. */
+/* A copy of the list in which the only user property called name (NULL: none) has the value. Where the
+ * broker does not accept the value, the copy goes without it: better than no copy at all. */
 static int copy_properties(mosquitto_property **copy, const mosquitto_property *list,
                            const char *name, const char *value) {
-    *copy = NULL;
-    if (name != NULL) {
-        return copy_with_property(copy, list, name, value);
+    int rc = idem_properties_copy(copy, list, name);
+    if (rc == MOSQ_ERR_SUCCESS && name != NULL &&
+        idem_property_add_user(copy, name, value) == MOSQ_ERR_NOMEM) {
+        mosquitto_property_free_all(copy);
+        rc = MOSQ_ERR_NOMEM;
     }
-    return list == NULL ? MOSQ_ERR_SUCCESS : mosquitto_property_copy_all(copy, list);
+    return rc;
 }
 
 /* A copy of the message for the broker to publish: what mosquitto_broker_publish() takes over. */
@@ -238,33 +166,14 @@ static int hand_on(struct mosquitto_evt_message *event, const char *topic, bool 
     return MOSQ_ERR_SUCCESS;
 }
 
-static bool has_user_property(const mosquitto_property *list, const char *wanted) {
-    for (; list != NULL; list = mosquitto_property_next(list)) {
-        char *name = NULL;
-        char *value = NULL;
-        if (mosquitto_property_identifier(list) != MQTT_PROP_USER_PROPERTY ||
-            mosquitto_property_read_string_pair(list, MQTT_PROP_USER_PROPERTY, &name,
-                                                &value, false) == NULL) {
-            continue;
-        }
-        bool same = strcmp(name, wanted) == 0;
-        free(name);
-        free(value);
-        if (same) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Makes value the only user property called name. Where memory is short the message goes on without
  * it: a copy that lacks a property is better than none. */
 static void set_property(struct mosquitto_evt_message *event, const char *name,
                          const char *value) {
     mosquitto_property *copy = NULL;
-    if (!has_user_property(event->properties, name)) {
-        (void)add_user_property(&event->properties, name, value);
-    } else if (copy_with_property(&copy, event->properties, name, value) ==
+    if (!idem_properties_have(event->properties, name)) {
+        (void)idem_property_add_user(&event->properties, name, value);
+    } else if (copy_properties(&copy, event->properties, name, value) ==
                MOSQ_ERR_SUCCESS) {
         replace_properties(event, copy);
     }

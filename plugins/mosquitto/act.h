@@ -18,7 +18,6 @@
 #define IDEM_MOSQUITTO_ACT_H
 
 #include "handover.h"
-#include "handover.h"
 #include "plan.h"
 
 #include <mosquitto_broker.h>

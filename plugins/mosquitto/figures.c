@@ -2,10 +2,11 @@
  * Figures for operators below $SYS/broker/idem/. The tree is documented in docs/reference/figures.md. */
 #include "figures.h"
 
+#include "compat.h"
+
 #include <idem/version.h>
 
 #include <inttypes.h>
-#include <mosquitto_broker.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,8 +24,7 @@ static void publish(const char *name, const char *value) {
     char topic[FIGURE_TOPIC_MAX];
     (void)snprintf(topic, sizeof topic, ROOT "%s", name);
     /* Out of memory: the next round tries again with the next change. */
-    (void)mosquitto_broker_publish_copy(NULL, topic, (int)strlen(value), value,
-                                        FIGURE_QOS, true, NULL);
+    (void)idem_compat_publish(topic, idem_span_text(value), FIGURE_QOS, true, NULL);
 }
 
 static bool grow(struct idem_figures *figures) {

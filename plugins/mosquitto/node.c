@@ -6,6 +6,7 @@
 
 #include "act.h"
 #include "broker_log.h"
+#include "compat.h"
 #include "figures.h"
 #include "settle.h"
 #include "view.h"
@@ -117,26 +118,34 @@ static enum idem_code name_handover(struct idem_node *node, struct idem_error *e
     return IDEM_OK;
 }
 
-/* A file that cannot be read is no reason to keep a broker from starting: it is reported and kept. */
-static void publish_handovers(struct idem_node *node) {
-    struct idem_error error = IDEM_ERROR_INIT;
+/* A file that cannot be read is no reason to keep a broker from starting: it is reported and set aside.
+ * Being out of memory is one, see handover.h. */
+static enum idem_code publish_handovers(struct idem_node *node,
+                                        struct idem_error *error) {
+    struct idem_error why = IDEM_ERROR_INIT;
     size_t count = 0;
     if (node->handover_path == NULL) {
-        return;
+        return IDEM_OK;
     }
-    if (idem_handover_publish(node->handover_path, &count, &error) != IDEM_OK) {
-        idem_log_write(&node->log, IDEM_LOG_ERROR, "handover.unread", "%s", error.text);
+    enum idem_code code = idem_handover_publish(node->handover_path, &count, &why);
+    if (code == IDEM_ERR_NOMEM) {
+        return idem_error_set(error, code, 0, "%s", why.text);
+    }
+    if (code != IDEM_OK) {
+        idem_log_write(&node->log, IDEM_LOG_ERROR, "handover.unread", "%s", why.text);
     } else if (count > 0) {
         idem_log_write(&node->log, IDEM_LOG_NOTICE, "handover.published",
                        "%zu messages that the last stop had left in the broker's queue",
                        count);
     }
-    node->handover_open = count > 0 && error.code == IDEM_OK;
+    node->handover_open = count > 0;
+    return IDEM_OK;
 }
 
+/* With the first message or tick the broker's loop has begun, and with that it has emptied its queue. */
 static void remove_handovers(struct idem_node *node) {
     struct idem_error error = IDEM_ERROR_INIT;
-    if (!node->handover_open || node->settle.turn < 2) {
+    if (!node->handover_open) {
         return;
     }
     node->handover_open = false;
@@ -180,6 +189,7 @@ static void node_close(struct idem_node *node) {
 
 static enum idem_code node_start(struct idem_node *node, struct idem_error *error) {
     enum idem_code code = idem_digest_init(error);
+    idem_compat_learn();
     if (code == IDEM_OK) {
         code = load(&node->config, node->path, &node->log, error);
     }
@@ -196,7 +206,9 @@ static enum idem_code node_start(struct idem_node *node, struct idem_error *erro
     if (code == IDEM_OK) {
         idem_settle_init(&node->settle, node->receiver);
         idem_figures_init(&node->figures, node->config.mqtt.sys_interval_ms);
-        publish_handovers(node);
+        code = publish_handovers(node, error);
+    }
+    if (code == IDEM_OK) {
         idem_log_write(&node->log, IDEM_LOG_NOTICE, "plugin.started",
                        "version %s, instance %s, %zu rules, store %s", IDEM_VERSION,
                        node->config.instance, node->config.rules.count,
@@ -323,6 +335,7 @@ static void housekeeping(struct idem_node *node, int64_t now_ms) {
 int idem_node_on_message(struct idem_node *node, struct mosquitto_evt_message *event) {
     int64_t now_ms = idem_clock_wall_ms();
     idem_settle_on_message(&node->settle, now_ms);
+    remove_handovers(node);
     housekeeping(node, now_ms);
     if (idem_topic_reserved(event->topic)) {
         return MOSQ_ERR_ACL_DENIED;

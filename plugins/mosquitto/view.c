@@ -2,10 +2,10 @@
  * The broker's message event as an idem_message. */
 #include "view.h"
 
-#include <mqtt_protocol.h>
-#include <stdlib.h>
+#include "compat.h"
 
-/* mosquitto_property_read_* give copies made with plain calloc: free() them, not mosquitto_free(). */
+#include <mqtt_protocol.h>
+
 static void read_user_properties(struct idem_view *view) {
     const mosquitto_property *at = view->properties;
     bool skip_first = false;
@@ -67,8 +67,8 @@ void idem_view_init(struct idem_view *view, const struct mosquitto_evt_message *
 
 void idem_view_fini(struct idem_view *view) {
     for (size_t i = 0; i < view->count; i++) {
-        free(view->items[i].name);
-        free(view->items[i].value);
+        idem_compat_free_read(view->items[i].name);
+        idem_compat_free_read(view->items[i].value);
     }
-    free(view->correlation_data);
+    idem_compat_free_read(view->correlation_data);
 }
