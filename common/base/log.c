@@ -2,6 +2,8 @@
  * Formatting of log lines, and the sink that writes them to standard error. */
 #include <idem/log.h>
 
+#include <idem/clock.h>
+
 #include <json-c/json.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -45,7 +47,7 @@ void idem_log_write(const struct idem_log *log, enum idem_log_level level,
 }
 
 static void stamp(char *out, size_t size) {
-    time_t now = time(NULL);
+    time_t now = (time_t)(idem_clock_wall_ms() / 1000);
     struct tm parts;
     if (gmtime_r(&now, &parts) == NULL ||
         strftime(out, size, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0) {

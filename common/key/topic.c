@@ -113,8 +113,9 @@ bool idem_pattern_matches(struct idem_span pattern, struct idem_span words) {
             given = left_to_hash;
         }
     }
-    while (take_hash(&wanted)) {
-        continue;
+    bool only_hashes = true;
+    while (only_hashes && wanted.more) {
+        only_hashes = take_hash(&wanted);
     }
-    return !wanted.more;
+    return only_hashes;
 }

@@ -45,9 +45,8 @@ void idem_flight_free(struct idem_flight *flight) {
 }
 
 void idem_flights_fini(struct idem_flights *flights) {
-    while (flights->open != NULL) {
-        struct idem_flight *flight = flights->open;
-        unlink_flight(flight);
+    for (struct idem_flight *flight = flights->open; flight != NULL;
+         flight = flight->next) {
         flight->receiver = NULL;
     }
     while (flights->resting != NULL) {

@@ -70,7 +70,8 @@ static enum idem_code check_rules(const struct idem_ruleset *rules,
 
 static struct idem_counter_row **find_rows(struct idem_counters *counters,
                                            const struct idem_ruleset *rules) {
-    struct idem_counter_row **rows = calloc(rules->count + 1, sizeof(*rows));
+    struct idem_counter_row **rows =
+        calloc(rules->count + 1, sizeof(struct idem_counter_row *));
     for (size_t i = 0; rows != NULL && i < rules->count; i++) {
         rows[i] = idem_counters_row(counters, rules->rules[i].name);
         if (rows[i] == NULL) {

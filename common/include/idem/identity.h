@@ -33,8 +33,8 @@ idem_workspace_open(struct idem_workspace **workspace);
 IDEM_API void idem_workspace_close(struct idem_workspace *workspace);
 
 /* parts (may be NULL) receives up to IDEM_EXTRACTORS_MAX key parts, *parts_count their number.
- * Malformed JSON, absent properties, values that are empty or longer than IDEM_KEY_MAX, and JSON
- * numbers that do not fit 64 bits yield nothing; nothing here can fail otherwise. */
+ * Malformed JSON, absent properties, and values that are empty or longer than IDEM_KEY_MAX yield nothing;
+ * nothing here can fail otherwise. JSON numbers give their source text: 1 and 1.0 are two keys. */
 IDEM_API void idem_identify(struct idem_identity *identity, const struct idem_rule *rule,
                             const struct idem_secret *secret,
                             const struct idem_message *message,

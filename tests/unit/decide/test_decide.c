@@ -2,33 +2,29 @@
  * The decision table against an independent statement of what each policy offers, over the full product
  * of reasons, actions and adapters. */
 #include "decide/table.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #define ACTION_COUNT (IDEM_ACTION_REFUSE + 1)
 
-/* What the configuration reference promises, by reason; '-': the policy does not offer the action. The
- * columns are the actions: deliver, drop, reject, quarantine, replay, refuse. A letter is
- * the verdict, the last field the verdict for what is not offered. */
+/* What the configuration reference promises, by reason. The columns of the text are the actions: deliver,
+ * drop, reject, quarantine, replay, refuse; a letter is the verdict, '-' an action that the policy does
+ * not offer: then the fallback. */
 struct promise {
     enum idem_reason reason;
-    const char *by_action;
     enum idem_verdict fallback;
+    const char *by_action;
 };
 
 static const struct promise promises[IDEM_REASON_COUNT] = {
-    {IDEM_REASON_NO_RULE, "dddddd", IDEM_VERDICT_DELIVER},
-    {IDEM_REASON_NATURAL, "dddddd", IDEM_VERDICT_DELIVER},
-    {IDEM_REASON_NEW, "dddddd", IDEM_VERDICT_DELIVER},
-    {IDEM_REASON_DUPLICATE, "-x-qp-", IDEM_VERDICT_DROP},
-    {IDEM_REASON_CONFLICT, "dxjq--", IDEM_VERDICT_QUARANTINE},
-    {IDEM_REASON_IN_FLIGHT, "dx-q--", IDEM_VERDICT_DELIVER},
-    {IDEM_REASON_IN_DOUBT, "dx-q--", IDEM_VERDICT_DELIVER},
-    {IDEM_REASON_MISSING_KEY, "d-jq--", IDEM_VERDICT_DELIVER},
-    {IDEM_REASON_STORE_FAILURE, "d----f", IDEM_VERDICT_DELIVER},
+    {IDEM_REASON_NO_RULE, IDEM_VERDICT_DELIVER, "dddddd"},
+    {IDEM_REASON_NATURAL, IDEM_VERDICT_DELIVER, "dddddd"},
+    {IDEM_REASON_NEW, IDEM_VERDICT_DELIVER, "dddddd"},
+    {IDEM_REASON_DUPLICATE, IDEM_VERDICT_DROP, "-x-qp-"},
+    {IDEM_REASON_CONFLICT, IDEM_VERDICT_QUARANTINE, "dxjq--"},
+    {IDEM_REASON_IN_FLIGHT, IDEM_VERDICT_DELIVER, "dx-q--"},
+    {IDEM_REASON_IN_DOUBT, IDEM_VERDICT_DELIVER, "dx-q--"},
+    {IDEM_REASON_MISSING_KEY, IDEM_VERDICT_DELIVER, "d-jq--"},
+    {IDEM_REASON_STORE_FAILURE, IDEM_VERDICT_DELIVER, "d----f"},
 };
 
 static enum idem_verdict promised(const struct promise *promise, unsigned action) {
