@@ -2,6 +2,8 @@
  * Formatting of log lines, and the sink that writes them to standard error. */
 #include <idem/log.h>
 
+#include "base/utf8.h"
+
 #include <idem/clock.h>
 
 #include <json-c/json.h>
@@ -22,6 +24,23 @@ const char *idem_log_level_name(enum idem_log_level level) {
     return (unsigned)level < IDEM_LOG_LEVEL_COUNT ? level_names[level] : "unknown";
 }
 
+/* One event, one line of text, whatever a client put into a name: no line breaks, no terminal controls, no
+ * bytes that are not UTF-8. */
+static void make_one_line(char *text) {
+    uint8_t *at = (uint8_t *)text;
+    size_t left = strlen(text);
+    while (left > 0) {
+        uint32_t code_point = 0;
+        size_t len = idem_utf8_decode(at, left, &code_point);
+        if (len == 0 || !idem_utf8_printable(code_point)) {
+            len = len > 0 ? len : 1;
+            memset(at, at[0] < 0x80 ? ' ' : '?', len);
+        }
+        at += len;
+        left -= len;
+    }
+}
+
 void idem_log_write(const struct idem_log *log, enum idem_log_level level,
                     const char *event, const char *format, ...) {
     if (log == NULL || log->sink == NULL || level > log->level) {
@@ -38,11 +57,7 @@ void idem_log_write(const struct idem_log *log, enum idem_log_level level,
     if ((size_t)written >= sizeof text) {
         memcpy(text + sizeof text - 4, "...", 4);
     }
-    for (char *at = text; *at != '\0'; at++) {
-        if (*at == '\n' || *at == '\r') {
-            *at = ' '; /* one event, one line, whatever a client put into a name */
-        }
-    }
+    make_one_line(text);
     log->sink(log->context, level, event, text);
 }
 

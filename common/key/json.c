@@ -12,7 +12,7 @@
  * the last one counts, as in most parsers, so that Idem sees what the consumer sees. */
 #include "key/json.h"
 
-#include "key/utf8.h"
+#include "base/utf8.h"
 
 #include <idem/rule.h>
 

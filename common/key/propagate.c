@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The key that a delivered message carries on, so that the next receiver can recognise copies too. */
-#include "key/utf8.h"
+#include "base/utf8.h"
 
 #include <idem/identity.h>
 

@@ -2,7 +2,7 @@
  * Scopes: resolved for the digest, and described for people. */
 #include "key/scope.h"
 
-#include "key/utf8.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 

@@ -334,7 +334,9 @@ static void an_absent_value_is_part_of_the_fingerprint(void **state) {
     assert_differ(only_a, only_b);
 }
 
-/* What is on disk must keep its meaning. If this fails, stores written before are no longer understood. */
+/* What is on disk must keep its meaning: if this fails, stores written before are no longer understood.
+ * The values were computed with another implementation of BLAKE2b (Python's hashlib), from the format as
+ * docs/design/protocol.md gives it. */
 static void identities_keep_their_golden_values(void **state) {
     struct fixture *fixture = *state;
     char hex[IDEM_DIGEST_HEX_SIZE];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * UTF-8 (RFC 3629) one code point at a time: no overlong forms, no surrogates. */
-#ifndef IDEM_KEY_UTF8_H
-#define IDEM_KEY_UTF8_H
+#ifndef IDEM_BASE_UTF8_H
+#define IDEM_BASE_UTF8_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * UTF-8, strict, for bytes that came from outside. */
-#include "key/utf8.h"
+#include "base/utf8.h"
 
 static bool continues(uint8_t byte) {
     return (byte & 0xC0) == 0x80;
