@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Idem: idempotent receivers for Mosquitto and RabbitMQ. `make help` lists the targets.
 
-CC      ?= gcc
+# CC, CFLAGS and LDFLAGS are the user's; CC=clang works.
 PREFIX  ?= /usr/local
 DESTDIR ?=
 WERROR  ?= 1
@@ -26,6 +26,7 @@ OPTIMISE := $(if $(SANITIZER),-O1 -fno-omit-frame-pointer,-O2)
 IDEM_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -g $(OPTIMISE) $(WARNINGS) $(HARDENING) \
                -fvisibility=hidden -pthread -Icommon/include -Icommon $(LIB_CFLAGS) \
                $(if $(SANITIZER),-fsanitize=$(SANITIZER)) -MMD -MP
+COMPILE := $(CC) $(IDEM_CFLAGS)
 IDEM_LDFLAGS := -pthread -Wl,-z,relro,-z,now $(if $(SANITIZER),-fsanitize=$(SANITIZER))
 
 COMMON_SRC := $(wildcard common/*/*.c common/*/*/*.c)
@@ -46,9 +47,14 @@ PROGRAMS := $(BUILD)/libidem.a $(BUILD)/libidem.so $(BUILD)/mosquitto_idem.so $(
 ##@ Building
 all: $(PROGRAMS) ## build everything into build/ (the default)
 
-$(BUILD)/obj/%.o: %.c
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(IDEM_CFLAGS) $(EXTRA_CFLAGS) $(CFLAGS) -c -o $@ $<
+	$(COMPILE) $(EXTRA_CFLAGS) $(CFLAGS) -c -o $@ $<
+
+# Touched only when the compiler or its flags are others than last time: then all is made again.
+$(BUILD)/flags: always
+	@mkdir -p $(@D)
+	@echo '$(COMPILE) $(CFLAGS)' | cmp -s - $@ || echo '$(COMPILE) $(CFLAGS)' >$@
 
 $(BUILD)/libidem.a: $(COMMON_OBJ)
 	@rm -f $@
@@ -70,11 +76,13 @@ deps: ## install the Debian packages that building and testing need
 	@tools/deps.sh
 
 ##@ Trying
-run: deps ## start a private Mosquitto with the plugin on 127.0.0.1:1883 (PORT= for another)
+run: ## start a private Mosquitto with the plugin on 127.0.0.1:1883 (PORT= for another)
+	@tools/deps.sh build run
 	@$(MAKE) --no-print-directory all
 	@PORT=$(PORT) tools/run.sh
 
-demo: deps ## the whole story by itself: duplicates in, one copy of each out, in a table
+demo: ## the whole story by itself: duplicates in, one copy of each out, in a table
+	@tools/deps.sh build run
 	@$(MAKE) --no-print-directory all
 	@tools/demo.sh
 
@@ -98,6 +106,6 @@ help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: all deps run demo install clean help
+.PHONY: all always deps run demo install clean help
 
 -include $(shell find build -name '*.d' 2>/dev/null)
