@@ -19,12 +19,12 @@ allow_anonymous true
 user $(id -un)
 persistence false
 max_queued_messages 0
-max_inflight_messages 1000
-log_dest stdout
+log_dest stderr
 log_type error
 log_type warning
 log_type notice
 log_type information
+log_type subscribe
 plugin $3
 plugin_opt_config $4
 END
