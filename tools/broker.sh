@@ -53,7 +53,8 @@ broker_start() {
   for try in 1 2 3 4 5 6 7 8; do
     port=${broker_port:-$((20000 + (RANDOM + try) % 12000))}
     broker_conf "$dir/mosquitto.conf" "$port" "$plugin" "$config"
-    "$@" mosquitto -c "$dir/mosquitto.conf" >"$broker_log" 2>&1 &
+    : >"$broker_log" # here, not in the child: an older log also says that the broker runs
+    "$@" mosquitto -c "$dir/mosquitto.conf" >>"$broker_log" 2>&1 &
     broker_pid=$!
     if wait_until 30 broker_settled && kill -0 "$broker_pid" 2>/dev/null; then
       broker_port=$port
