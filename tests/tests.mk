@@ -37,6 +37,11 @@ asan: ## every test with the address and undefined-behaviour sanitizers
 tsan: ## the tests of the library with the thread sanitizer
 	@$(MAKE) --no-print-directory SANITIZER=thread unit
 
+valgrind: ## a broker with the plugin under valgrind, traffic of every kind over it
+	@tools/deps.sh build run test
+	@$(MAKE) --no-print-directory all
+	@tests/valgrind.sh
+
 check-debian13: ## the whole of make check in a Debian 13 chroot with newer brokers
 	@tests/debian13.sh
 
@@ -59,4 +64,4 @@ $(BENCH_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(SUPPORT_OBJ) $(BUI
 	@mkdir -p $(@D)
 	$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS)
 
-.PHONY: check tests unit asan tsan check-debian13 bench fuzz lint format
+.PHONY: check tests unit asan tsan valgrind check-debian13 bench fuzz lint format
