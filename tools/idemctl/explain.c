@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT
+ * idemctl explain: which rule takes a message, what its key is, and what would be done with it now. */
+#include "sample.h"
+
+#include <idem/clock.h>
+#include <idem/identity.h>
+#include <idem/store.h>
+#include <idem/verdict.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+static const char help[] =
+    "usage: idemctl -c CONFIG explain -t TOPIC [options]\n\n"
+    "  -t, --topic TOPIC         MQTT topic, or AMQP routing key\n"
+    "  -m, --message TEXT        the payload\n"
+    "  -f, --file PATH           the payload from a file; - is standard input\n"
+    "  -D, --property NAME=VALUE user property or header; may be repeated\n"
+    "  -r, --retain              the retain flag is set\n"
+    "      --client ID           client id          --user NAME   authenticated user\n"
+    "      --correlation-id ID   --message-id ID    --queue NAME  --amqp  an AMQP "
+    "message\n"
+    "      --no-store            do not look into the store\n";
+
+static void add(struct json_object *report, const char *name, const char *value) {
+    (void)json_object_object_add(report, name, json_object_new_string(value));
+}
+
+/* Key values are bytes; what is not printable is shown as \xNN. */
+static void printable(struct idem_span value, char *out, size_t size) {
+    size_t used = 0;
+    for (size_t i = 0; i < value.len && used + 8 < size; i++) {
+        uint8_t byte = value.data[i];
+        if (byte >= 0x20 && byte != 0x7f && byte < 0x80) {
+            out[used++] = (char)byte;
+        } else {
+            used += (size_t)snprintf(out + used, size - used, "\\x%02x", byte);
+        }
+    }
+    (void)snprintf(out + used, size - used, "%s", "");
+}
+
+static const char *form_of(const struct idem_extractor *extractor, char *out,
+                           size_t size) {
+    static const char *const names[] = {
+        [IDEM_EXTRACT_PROPERTY] = "property:",
+        [IDEM_EXTRACT_MESSAGE_ID] = "message-id",
+        [IDEM_EXTRACT_CORRELATION_ID] = "correlation-id",
+        [IDEM_EXTRACT_TOPIC_LEVEL] = "topic:",
+        [IDEM_EXTRACT_ROUTING_KEY] = "routing-key",
+        [IDEM_EXTRACT_JSON] = "json:",
+        [IDEM_EXTRACT_CLIENT] = "client",
+        [IDEM_EXTRACT_USER] = "user",
+        [IDEM_EXTRACT_PAYLOAD] = "payload",
+        [IDEM_EXTRACT_TEXT] = "text:",
+    };
+    if (extractor->kind == IDEM_EXTRACT_TOPIC_LEVEL) {
+        (void)snprintf(out, size, "topic:%u", extractor->level);
+    } else {
+        (void)snprintf(out, size, "%s%s", names[extractor->kind],
+                       extractor->text != NULL ? extractor->text : "");
+    }
+    return out;
+}
+
+static void add_parts(struct json_object *report, const struct idem_key_part *parts,
+                      size_t count) {
+    struct json_object *list = json_object_new_array();
+    for (size_t i = 0; i < count; i++) {
+        char form[512];
+        char value[1024];
+        char line[sizeof form + sizeof value + 4];
+        if (parts[i].extractor->kind == IDEM_EXTRACT_PAYLOAD) {
+            (void)snprintf(value, sizeof value, "(hash)");
+        } else {
+            printable(parts[i].value, value, sizeof value);
+        }
+        (void)snprintf(line, sizeof line, "%s = %s",
+                       form_of(parts[i].extractor, form, sizeof form), value);
+        (void)json_object_array_add(list, json_object_new_string(line));
+    }
+    (void)json_object_object_add(report, "key", list);
+}
+
+static void add_time(struct json_object *report, const char *name, int64_t ms) {
+    char text[32] = "";
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm parts;
+    if (gmtime_r(&seconds, &parts) != NULL) {
+        (void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    }
+    add(report, name, text);
+}
+
+struct looked_up {
+    enum idem_code code;
+    struct idem_record record;
+};
+
+static void note(void *arg, const struct idem_answer *answer) {
+    struct looked_up *found = arg;
+    found->code = answer->code;
+    if (answer->code == IDEM_OK) {
+        found->record = answer->record;
+        found->record.result = idem_span_of(NULL, 0); /* borrowed, and not shown */
+    } else {
+        found->record.state = IDEM_RECORD_NONE;
+    }
+}
+
+/* A store that is not there yet holds no keys: the broker creates it when it starts. */
+static enum ctl_exit look_up(const struct idem_config *config,
+                             const struct idem_digest *digest, struct looked_up *found) {
+    struct idem_store *store = NULL;
+    struct idem_error error = IDEM_ERROR_INIT;
+    struct idem_store_options options = {
+        .url = config->store.url, .read_only = true, .secret = &config->rules.secret};
+    memset(found, 0, sizeof *found);
+    if (idem_store_open(&store, &options, &error) != IDEM_OK) {
+        ctl_complain("%s", error.text);
+        return CTL_STORE;
+    }
+    idem_store_lookup(store, digest, idem_clock_wall_ms(), note, found);
+    idem_store_close(store);
+    if (found->code != IDEM_OK && found->code != IDEM_ERR_NOT_FOUND) {
+        ctl_complain("store: %s", idem_code_text(found->code));
+        return CTL_STORE;
+    }
+    return CTL_OK;
+}
+
+static enum idem_reason reason_now(const struct idem_record *record,
+                                   const struct idem_identity *identity) {
+    if (record->state == IDEM_RECORD_NONE) {
+        return IDEM_REASON_NEW;
+    }
+    if (record->state == IDEM_RECORD_PENDING) {
+        return IDEM_REASON_IN_FLIGHT;
+    }
+    bool differ = identity->has_fingerprint && record->has_fingerprint &&
+                  !idem_digest_equal(&identity->fingerprint, &record->fingerprint);
+    return differ ? IDEM_REASON_CONFLICT : IDEM_REASON_DUPLICATE;
+}
+
+static void add_verdict(struct json_object *report, const struct idem_rule *rule,
+                        enum idem_reason reason) {
+    static const struct idem_policies none = {.on_missing_key = IDEM_ACTION_DELIVER};
+    char text[64];
+    enum idem_verdict verdict =
+        idem_decide(reason, rule != NULL ? &rule->policies : &none, false);
+    (void)snprintf(text, sizeof text, "%s (%s)", idem_verdict_name(verdict),
+                   idem_reason_name(reason));
+    add(report, "verdict", text);
+}
+
+static void add_record(struct json_object *report, const struct idem_record *record) {
+    switch (record->state) {
+    case IDEM_RECORD_NONE:
+        add(report, "store", "nothing recorded");
+        return;
+    case IDEM_RECORD_PENDING:
+        add(report, "store", "pending");
+        break;
+    case IDEM_RECORD_DONE:
+        add(report, "store", "done");
+        break;
+    case IDEM_RECORD_SEQUENCE:
+        add(report, "store", "sequence");
+        break;
+    }
+    add_time(report, "first_seen", record->first_seen_ms);
+    add_time(report, record->state == IDEM_RECORD_PENDING ? "lease_until" : "expires",
+             record->until_ms);
+}
+
+static enum ctl_exit explain_keyed(const struct idem_config *config,
+                                   const struct sample *sample,
+                                   const struct idem_rule *rule,
+                                   struct idem_workspace *workspace,
+                                   struct json_object *report) {
+    struct idem_identity identity;
+    struct idem_key_part parts[IDEM_EXTRACTORS_MAX];
+    struct looked_up found;
+    char text[1024];
+    size_t count = 0;
+    idem_identify(&identity, rule, &config->rules.secret, &sample->message, workspace,
+                  parts, &count);
+    if (identity.status != IDEM_IDENTITY_OK) {
+        add(report, "key",
+            identity.status == IDEM_IDENTITY_NO_KEY ? "none: no extractor yielded a value"
+                                                    : "none: the scope has no value");
+        add_verdict(report, rule, IDEM_REASON_MISSING_KEY);
+        return CTL_OK;
+    }
+    add_parts(report, parts, count);
+    idem_scope_describe(rule, &sample->message, workspace, text, sizeof text);
+    add(report, "scope", text);
+    idem_digest_hex(&identity.digest, text);
+    add(report, "digest", text);
+    if (identity.has_fingerprint) {
+        idem_digest_hex(&identity.fingerprint, text);
+    }
+    add(report, "fingerprint", identity.has_fingerprint ? text : "none");
+    if (sample->no_store) {
+        return CTL_OK;
+    }
+    enum ctl_exit result = look_up(config, &identity.digest, &found);
+    if (result == CTL_OK) {
+        add_record(report, &found.record);
+        add_verdict(report, rule, reason_now(&found.record, &identity));
+    }
+    return result;
+}
+
+static enum ctl_exit explain(const struct idem_config *config,
+                             const struct sample *sample, struct json_object *report) {
+    char text[IDEM_NAME_MAX + 32];
+    struct idem_workspace *workspace = NULL;
+    const struct idem_rule *rule = idem_ruleset_match(&config->rules, &sample->message);
+    if (rule == NULL) {
+        add(report, "rule", "none matches: the message passes untouched");
+        add_verdict(report, NULL, IDEM_REASON_NO_RULE);
+        return CTL_OK;
+    }
+    (void)snprintf(text, sizeof text, "%s (line %d)", rule->name, rule->line);
+    add(report, "rule", text);
+    if (rule->strategy == IDEM_STRATEGY_NATURAL || sample->message.deletion) {
+        add(report, "strategy",
+            sample->message.deletion ? "natural: a retained delete" : "natural");
+        add_verdict(report, rule, IDEM_REASON_NATURAL);
+        return CTL_OK;
+    }
+    add(report, "strategy", rule->strategy == IDEM_STRATEGY_KEY ? "key" : "sequence");
+    if (rule->strategy == IDEM_STRATEGY_SEQUENCE) {
+        return CTL_OK;
+    }
+    if (idem_workspace_open(&workspace) != IDEM_OK) {
+        ctl_complain("out of memory");
+        return CTL_STORE;
+    }
+    enum ctl_exit result = explain_keyed(config, sample, rule, workspace, report);
+    idem_workspace_close(workspace);
+    return result;
+}
+
+enum ctl_exit ctl_explain(const struct ctl *ctl, int argc, char **argv) {
+    struct sample sample;
+    struct idem_config config;
+    enum ctl_exit result = sample_parse(&sample, argc, argv);
+    if (result == CTL_OK && sample.help) {
+        (void)fputs(help, stdout);
+        sample_fini(&sample);
+        return CTL_OK;
+    }
+    if (result == CTL_OK && sample.message.topic.len == 0) {
+        ctl_complain("explain needs the message's topic: -t TOPIC");
+        result = CTL_USAGE;
+    }
+    if (result == CTL_OK) {
+        result = ctl_load(ctl, &config);
+        if (result == CTL_OK) {
+            struct json_object *report = json_object_new_object();
+            result = explain(&config, &sample, report);
+            ctl_print(ctl, report);
+        }
+        idem_config_fini(&config);
+    }
+    sample_fini(&sample);
+    return result;
+}

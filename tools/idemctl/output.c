@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT
+ * Printing, for people or as JSON. */
+#include "command.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void ctl_complain(const char *format, ...) {
+    va_list args;
+    (void)fputs("idemctl: ", stderr);
+    va_start(args, format);
+    (void)vfprintf(stderr, format, args);
+    va_end(args);
+    (void)fputc('\n', stderr);
+}
+
+static void print_line(const char *name, struct json_object *value) {
+    struct json_object *element;
+    switch (json_object_get_type(value)) {
+    case json_type_null:
+        break;
+    case json_type_array:
+        for (size_t i = 0; i < json_object_array_length(value); i++) {
+            element = json_object_array_get_idx(value, i);
+            (void)printf("%-12s %s\n", i == 0 ? name : "",
+                         json_object_get_string(element));
+        }
+        break;
+    case json_type_boolean:
+    case json_type_double:
+    case json_type_int:
+    case json_type_object:
+    case json_type_string:
+        (void)printf("%-12s %s\n", name, json_object_get_string(value));
+        break;
+    }
+}
+
+void ctl_print(const struct ctl *ctl, struct json_object *object) {
+    if (object == NULL) {
+        ctl_complain("out of memory");
+        return;
+    }
+    if (ctl->json) {
+        (void)printf("%s\n",
+                     json_object_to_json_string_ext(
+                         object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+                                     JSON_C_TO_STRING_NOSLASHESCAPE));
+    } else {
+        json_object_object_foreach(object, name, value) {
+            print_line(name, value);
+        }
+    }
+    (void)json_object_put(object);
+}
