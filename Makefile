@@ -9,6 +9,10 @@ PORT    ?= 1883
 # SANITIZER=address | undefined | thread | address,undefined: builds into a folder of its own.
 SANITIZER ?=
 
+# V=1 shows the commands.
+say = $(if $(V),,@printf '  %-3s %s\n' $(1) $@; )
+JOBS := -j$(shell nproc 2>/dev/null || echo 1)
+
 comma := ,
 BUILD := build$(if $(SANITIZER),/$(subst $(comma),-,$(SANITIZER)))
 
@@ -49,7 +53,7 @@ all: $(PROGRAMS) ## build everything into build/ (the default)
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(COMPILE) $(EXTRA_CFLAGS) $(CFLAGS) -c -o $@ $<
+	$(call say,CC)$(COMPILE) $(EXTRA_CFLAGS) $(CFLAGS) -c -o $@ $<
 
 # Touched only when the compiler or its flags are others than last time: then all is made again.
 $(BUILD)/flags: always
@@ -58,17 +62,17 @@ $(BUILD)/flags: always
 
 $(BUILD)/libidem.a: $(COMMON_OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR)$(AR) rcs $@ $^
 
 $(BUILD)/libidem.so: $(COMMON_OBJ)
-	$(CC) -shared -Wl,-soname,libidem.so.0 $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
+	$(call say,LD)$(CC) -shared -Wl,-soname,libidem.so.0 $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
 
 # The library's symbols stay inside the plugin: the broker has a name space of its own.
 $(BUILD)/mosquitto_idem.so: $(PLUGIN_OBJ) $(BUILD)/libidem.a
-	$(CC) -shared -Wl,--exclude-libs,ALL $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) -lmosquitto
+	$(call say,LD)$(CC) -shared -Wl,--exclude-libs,ALL $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) -lmosquitto
 
 $(BUILD)/idemctl: $(CTL_OBJ) $(BUILD)/libidem.a
-	$(CC) -pie $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
+	$(call say,LD)$(CC) -pie $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
 
 include tests/tests.mk
 
@@ -78,12 +82,12 @@ deps: ## install the Debian packages that building and testing need
 ##@ Trying
 run: ## start a private Mosquitto with the plugin on 127.0.0.1:1883 (PORT= for another)
 	@tools/deps.sh build run
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(JOBS) all
 	@PORT=$(PORT) tools/run.sh
 
 demo: ## the whole story by itself: duplicates in, one copy of each out, in a table
 	@tools/deps.sh build run
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(JOBS) all
 	@tools/demo.sh
 
 ##@ Installing

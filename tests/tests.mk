@@ -19,11 +19,11 @@ $(BUILD)/obj/tests/%.o: EXTRA_CFLAGS += $(TEST_CFLAGS)
 
 $(ALL_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(SUPPORT_OBJ) $(BUILD)/libidem.a
 	@mkdir -p $(@D)
-	$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS)
+	$(call say,LD)$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS)
 
 ##@ Testing
 check: deps ## install what is missing, build, and run every test with real brokers
-	@$(MAKE) --no-print-directory all tests
+	@$(MAKE) --no-print-directory $(JOBS) all tests
 	@tests/run.sh $(BUILD)
 
 tests: $(ALL_TESTS)
@@ -35,18 +35,18 @@ asan: ## every test with the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory check SANITIZER=address,undefined
 
 tsan: ## the tests of the library with the thread sanitizer
-	@$(MAKE) --no-print-directory SANITIZER=thread unit
+	@$(MAKE) --no-print-directory $(JOBS) SANITIZER=thread unit
 
 valgrind: ## a broker with the plugin under valgrind, traffic of every kind over it
 	@tools/deps.sh build run test
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(JOBS) all
 	@tests/valgrind.sh
 
 check-debian13: ## the whole of make check in a Debian 13 chroot with newer brokers
 	@tests/debian13.sh
 
 bench: deps ## measure: with the plugin beside the bare broker, in one run, as ratios
-	@$(MAKE) --no-print-directory all $(BENCH_PROGRAMS)
+	@$(MAKE) --no-print-directory $(JOBS) all $(BENCH_PROGRAMS)
 	@tests/bench/run.sh $(BUILD)
 
 fuzz: ## fuzz the parsers with libFuzzer (FUZZ_SECONDS=30 each)
@@ -62,6 +62,6 @@ BENCH_SRC := $(wildcard tests/bench/*.c)
 BENCH_PROGRAMS := $(call test_program,$(BENCH_SRC))
 $(BENCH_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(SUPPORT_OBJ) $(BUILD)/libidem.a
 	@mkdir -p $(@D)
-	$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS)
+	$(call say,LD)$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS)
 
 .PHONY: check tests unit asan tsan valgrind check-debian13 bench fuzz lint format
