@@ -48,9 +48,11 @@ check_cppcheck() {
       --error-exitcode=1 --suppress=missingIncludeSystem -Icommon/include -Icommon
 }
 
+# What ships. In tests the analyzer cannot know that a failed cmocka assertion does not return.
 check_tidy() {
-  files 'common/*.c' 'plugins/*.c' 'tools/*.c' 'tests/*.c' |
-    xargs -r -P2 -n4 sh -c 'clang-tidy --quiet "$@" -- '"${flags[*]}"' 2>/dev/null' tidy
+  files 'common/*.c' 'plugins/*.c' 'tools/*.c' |
+    xargs -r -P2 -n4 sh -c 'clang-tidy --quiet "$@" -- '"${flags[*]}"' 2>/dev/null' tidy |
+    { grep -E ': (error|warning): ' || true; } | sed "s|^$PWD/||"
 }
 
 check_layers() {
