@@ -20,7 +20,8 @@ struct idem_endpoint_config {
     char *routing_key;
     unsigned prefetch;
     char *statement;
-    struct idem_key_spec parameters;
+    char *parameters[IDEM_EXTRACTORS_MAX]; /* "key", or an extractor that parses */
+    size_t parameter_count;
 };
 
 struct idem_config {
@@ -62,7 +63,8 @@ IDEM_API IDEM_MUST_USE enum idem_code idem_config_load(struct idem_config *confi
                                                        idem_config_warn *warn, void *arg,
                                                        struct idem_error *error);
 
-/* The same from memory; name stands for the file in messages. */
+/* The same from memory; name stands for the file in messages. The secret file is not read: the set has
+ * the public default secret. */
 IDEM_API IDEM_MUST_USE enum idem_code idem_config_parse(struct idem_config *config,
                                                         const char *name,
                                                         const char *text, size_t length,

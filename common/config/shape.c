@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT
+ * Values that may be a word, a list or a mapping: keys, scopes, fingerprints, headers, parameters. */
+#include "config/value.h"
+
+#include <stdlib.h>
+
+static enum idem_code parse_extractor(struct idem_config_reader *reader,
+                                      struct idem_extractor *extractor,
+                                      const char *text) {
+    struct idem_error inner = IDEM_ERROR_INIT;
+    enum idem_code code = idem_extractor_parse(extractor, text, &inner);
+    if (code == IDEM_ERR_NOMEM) {
+        return idem_config_nomem(reader);
+    }
+    return code == IDEM_OK ? IDEM_OK : idem_config_refuse(reader, "%s", inner.text);
+}
+
+/* Makes room for count extractors. What the spec held before, a default, is given up. */
+static enum idem_code renew(struct idem_config_reader *reader, struct idem_key_spec *spec,
+                            size_t count, bool joined) {
+    idem_key_spec_fini(spec);
+    spec->joined = joined;
+    spec->items = calloc(count, sizeof *spec->items);
+    return spec->items != NULL ? IDEM_OK : idem_config_nomem(reader);
+}
+
+static enum idem_code add(struct idem_config_reader *reader, struct idem_key_spec *spec,
+                          const char *text) {
+    enum idem_code code = parse_extractor(reader, &spec->items[spec->count], text);
+    spec->count += code == IDEM_OK;
+    return code;
+}
+
+static enum idem_code one_extractor(struct idem_config_reader *reader,
+                                    struct idem_key_spec *spec, bool joined,
+                                    const char *text) {
+    enum idem_code code = renew(reader, spec, 1, joined);
+    return code != IDEM_OK ? code : add(reader, spec, text);
+}
+
+static yaml_node_t *node_at(struct idem_config_reader *reader, int index) {
+    return yaml_document_get_node(&reader->document, index);
+}
+
+static enum idem_code list_length(struct idem_config_reader *reader,
+                                  const yaml_node_t *node, size_t *count) {
+    *count = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
+    reader->line = idem_config_line(node);
+    if (*count == 0) {
+        return idem_config_refuse(reader, "the list is empty; give it an extractor, or "
+                                          "remove the key");
+    }
+    if (*count > IDEM_EXTRACTORS_MAX) {
+        return idem_config_refuse(reader, "the list has %zu items; at most %d are taken",
+                                  *count, IDEM_EXTRACTORS_MAX);
+    }
+    return IDEM_OK;
+}
+
+static enum idem_code extractor_list(struct idem_config_reader *reader,
+                                     struct idem_key_spec *spec, bool joined,
+                                     yaml_node_t *node) {
+    size_t count = 0;
+    enum idem_code code = list_length(reader, node, &count);
+    if (code == IDEM_OK) {
+        code = renew(reader, spec, count, joined);
+    }
+    for (size_t i = 0; i < count && code == IDEM_OK; i++) {
+        const char *text = NULL;
+        code = idem_config_scalar(
+            reader, node_at(reader, node->data.sequence.items.start[i]), &text);
+        if (code == IDEM_OK) {
+            code = add(reader, spec, text);
+        }
+    }
+    return code;
+}
+
+/* A scalar is a list of one. */
+static enum idem_code extractors(struct idem_config_reader *reader,
+                                 struct idem_key_spec *spec, bool joined,
+                                 yaml_node_t *node) {
+    const char *text = NULL;
+    if (node->type == YAML_SEQUENCE_NODE) {
+        return extractor_list(reader, spec, joined, node);
+    }
+    enum idem_code code = idem_config_scalar(reader, node, &text);
+    return code != IDEM_OK ? code : one_extractor(reader, spec, joined, text);
+}
+
+/* The only pair of a mapping. form tells what would be right. */
+static enum idem_code lone_pair(struct idem_config_reader *reader, yaml_node_t *node,
+                                const char *form, const char **key, yaml_node_t **value) {
+    reader->line = idem_config_line(node);
+    if (node->type != YAML_MAPPING_NODE ||
+        node->data.mapping.pairs.top - node->data.mapping.pairs.start != 1) {
+        return idem_config_refuse(reader, "not of the form that is needed; write %s",
+                                  form);
+    }
+    const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+    *value = node_at(reader, pair->value);
+    return idem_config_scalar(reader, node_at(reader, pair->key), key);
+}
+
+static enum idem_code named_value(struct idem_config_reader *reader, yaml_node_t *node,
+                                  const char *name, const char *form,
+                                  yaml_node_t **value) {
+    struct idem_config_quote shown;
+    const char *key = NULL;
+    enum idem_code code = lone_pair(reader, node, form, &key, value);
+    if (code == IDEM_OK && strcmp(key, name) != 0) {
+        return idem_config_refuse(reader, "%s is not known here; write %s",
+                                  idem_config_quoted(&shown, key), form);
+    }
+    return code;
+}
+
+enum idem_code idem_config_key_text(struct idem_config_reader *reader,
+                                    const struct idem_schema_row *row, void *field,
+                                    const char *text) {
+    (void)row;
+    return one_extractor(reader, field, false, text);
+}
+
+enum idem_code idem_config_key_node(struct idem_config_reader *reader,
+                                    const struct idem_schema_row *row, void *field,
+                                    yaml_node_t *node) {
+    static const char form[] = "an extractor, a list of them, or {all: [EXTRACTOR, ...]}";
+    yaml_node_t *all = NULL;
+    (void)row;
+    if (node->type != YAML_MAPPING_NODE) {
+        return extractors(reader, field, false, node);
+    }
+    enum idem_code code = named_value(reader, node, "all", form, &all);
+    return code != IDEM_OK ? code : extractors(reader, field, true, all);
+}
+
+enum idem_code idem_config_scope_node(struct idem_config_reader *reader,
+                                      const struct idem_schema_row *row, void *field,
+                                      yaml_node_t *node) {
+    static const char form[] = "global, rule, principal or {by: EXTRACTOR}";
+    struct idem_scope *scope = field;
+    yaml_node_t *by = NULL;
+    enum idem_code code = named_value(reader, node, "by", form, &by);
+    scope->kind = IDEM_SCOPE_BY;
+    return code != IDEM_OK ? code : idem_config_key_node(reader, row, &scope->by, by);
+}
+
+enum idem_code idem_config_fingerprint_text(struct idem_config_reader *reader,
+                                            const struct idem_schema_row *row,
+                                            void *field, const char *text) {
+    (void)row;
+    if (strcmp(text, "none") == 0) {
+        idem_key_spec_fini(field);
+        return IDEM_OK;
+    }
+    return one_extractor(reader, field, true, text);
+}
+
+enum idem_code idem_config_fingerprint_node(struct idem_config_reader *reader,
+                                            const struct idem_schema_row *row,
+                                            void *field, yaml_node_t *node) {
+    (void)row;
+    if (node->type == YAML_MAPPING_NODE) {
+        reader->line = idem_config_line(node);
+        return idem_config_refuse(reader, "a mapping where none belongs; write none, "
+                                          "payload or a list of extractors");
+    }
+    return extractors(reader, field, true, node);
+}
+
+enum idem_code idem_config_header_text(struct idem_config_reader *reader,
+                                       const struct idem_schema_row *row, void *field,
+                                       const char *text) {
+    struct idem_match *match = field;
+    (void)row;
+    if (text[0] == '\0' || strlen(text) > IDEM_NAME_MAX) {
+        return idem_config_refuse(reader,
+                                  "a header's name has 1 to %d bytes; write NAME "
+                                  "or {NAME: VALUE}",
+                                  IDEM_NAME_MAX);
+    }
+    return idem_config_replace(reader, &match->header_name, text);
+}
+
+enum idem_code idem_config_header_node(struct idem_config_reader *reader,
+                                       const struct idem_schema_row *row, void *field,
+                                       yaml_node_t *node) {
+    struct idem_match *match = field;
+    const char *name = NULL;
+    const char *text = NULL;
+    yaml_node_t *value = NULL;
+    enum idem_code code = lone_pair(reader, node, "NAME or {NAME: VALUE}", &name, &value);
+    if (code == IDEM_OK) {
+        code = idem_config_header_text(reader, row, match, name);
+    }
+    if (code == IDEM_OK) {
+        code = idem_config_scalar(reader, value, &text);
+    }
+    return code != IDEM_OK ? code
+                           : idem_config_replace(reader, &match->header_value, text);
+}
+
+static enum idem_code check_parameter(struct idem_config_reader *reader,
+                                      const char *text) {
+    struct idem_extractor extractor;
+    if (strcmp(text, "key") == 0) {
+        return IDEM_OK;
+    }
+    enum idem_code code = parse_extractor(reader, &extractor, text);
+    if (code == IDEM_OK) {
+        free(extractor.text);
+    }
+    return code;
+}
+
+enum idem_code idem_config_parameters_node(struct idem_config_reader *reader,
+                                           const struct idem_schema_row *row, void *field,
+                                           yaml_node_t *node) {
+    struct idem_endpoint_config *sink = field;
+    size_t count = 0;
+    enum idem_code code = IDEM_OK;
+    (void)row;
+    reader->line = idem_config_line(node);
+    if (node->type != YAML_SEQUENCE_NODE) {
+        return idem_config_refuse(reader, "a mapping where a list belongs; write "
+                                          "[key, payload, ...]");
+    }
+    code = list_length(reader, node, &count);
+    for (size_t i = 0; i < count && code == IDEM_OK; i++) {
+        const char *text = NULL;
+        code = idem_config_scalar(
+            reader, node_at(reader, node->data.sequence.items.start[i]), &text);
+        if (code == IDEM_OK) {
+            code = check_parameter(reader, text);
+        }
+        if (code == IDEM_OK) {
+            code = idem_config_replace(reader, &sink->parameters[i], text);
+            sink->parameter_count += code == IDEM_OK;
+        }
+    }
+    return code;
+}
