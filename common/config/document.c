@@ -19,12 +19,13 @@ static int line_of_byte(const char *text, size_t length, size_t offset) {
     return line;
 }
 
-/* What libyaml found wrong. Its texts are constants and hold nothing of the file. */
+/* What libyaml found wrong. Its texts are constants and hold nothing of the file. Its loader forgets
+ * to say so when it runs out of memory in some places: then there is no error at all. */
 static enum idem_code refuse_syntax(struct idem_config_reader *reader,
                                     const yaml_parser_t *parser, const char *text,
                                     size_t length) {
     const char *problem = parser->problem != NULL ? parser->problem : "cannot be parsed";
-    if (parser->error == YAML_MEMORY_ERROR) {
+    if (parser->error == YAML_MEMORY_ERROR || parser->error == YAML_NO_ERROR) {
         return idem_config_nomem(reader);
     }
     if (parser->error == YAML_READER_ERROR) {

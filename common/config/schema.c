@@ -121,20 +121,24 @@ const struct idem_schema_row idem_schema_rows[] = {
          "one must be given."},
     {.path = "rules[].match.topic",
      .type = IDEM_SCHEMA_TOPIC_FILTER,
+     .absent = "any",
      .offset = RULE(match.topic),
      .meaning = "MQTT: filter over the topic, with `+` for one level and `#` for the "
                 "rest."},
     {.path = "rules[].match.queue",
      .type = IDEM_SCHEMA_PATTERN,
+     .absent = "any",
      .offset = RULE(match.queue),
      .meaning = "AMQP: pattern over the name of the queue consumed from."},
     {.path = "rules[].match.routing_key",
      .type = IDEM_SCHEMA_PATTERN,
+     .absent = "any",
      .offset = RULE(match.routing_key),
      .meaning = "AMQP: pattern over the routing key, with `*` for one word and `#` for "
                 "any number of words."},
     {.path = "rules[].match.header",
      .type = IDEM_SCHEMA_HEADER,
+     .absent = "any",
      .offset = RULE(match),
      .meaning =
          "A user property (MQTT 5) or header (AMQP) that must be there, `NAME`, or "

@@ -118,7 +118,7 @@ static enum idem_code check_required(struct idem_config_reader *reader,
         const char *key = idem_schema_key(row, prefix);
         if (key != NULL && row->required && *idem_config_given(reader, row) == 0) {
             idem_config_locate(reader, line, prefix, key);
-            return idem_config_refuse(reader, "is missing; give it a %s",
+            return idem_config_refuse(reader, "is missing; add it (%s)",
                                       idem_schema_type_text(row->type));
         }
     }
