@@ -2,7 +2,7 @@
  * What one key alone cannot know: how the keys of a rule, and of the sink, go together. */
 #include "config/reader.h"
 
-#define SHORT_TTL_MS (60 * 60 * INT64_C(1000))
+#define SHORT_TTL_MS (INT64_C(3600) * 1000)
 
 /* Makes path the place, in the line where the file gives it, else in the line of the rule. Returns
  * whether the file gives it. */

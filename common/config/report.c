@@ -112,15 +112,19 @@ void idem_config_mask(char *out, size_t size, const char *text) {
                 next = hidden[i].to;
             }
         }
-        out[used++] = next == text ? *text++ : '*';
-        text = next > text ? next : text;
+        if (next > text) {
+            out[used++] = '*';
+            text = next;
+        } else {
+            out[used++] = *text++;
+        }
     }
     out[used] = '\0';
 }
 
 const char *idem_config_quoted(struct idem_config_quote *quote, const char *text) {
     enum { ROOM = 3 }; /* for "...", beside the quotes */
-    char shown[sizeof quote->text - 2 - ROOM];
+    char shown[sizeof quote->text - 2 - ROOM] = "";
     idem_config_mask(shown, sizeof shown, text);
     size_t len = strlen(shown);
     bool cut = len + 1 == sizeof shown;

@@ -66,7 +66,7 @@ static enum idem_code extractor_list(struct idem_config_reader *reader,
         code = renew(reader, spec, count, joined);
     }
     for (size_t i = 0; i < count && code == IDEM_OK; i++) {
-        const char *text = NULL;
+        const char *text = "";
         code = idem_config_scalar(
             reader, node_at(reader, node->data.sequence.items.start[i]), &text);
         if (code == IDEM_OK) {
@@ -80,7 +80,7 @@ static enum idem_code extractor_list(struct idem_config_reader *reader,
 static enum idem_code extractors(struct idem_config_reader *reader,
                                  struct idem_key_spec *spec, bool joined,
                                  yaml_node_t *node) {
-    const char *text = NULL;
+    const char *text = "";
     if (node->type == YAML_SEQUENCE_NODE) {
         return extractor_list(reader, spec, joined, node);
     }
@@ -88,31 +88,34 @@ static enum idem_code extractors(struct idem_config_reader *reader,
     return code != IDEM_OK ? code : one_extractor(reader, spec, joined, text);
 }
 
-/* The only pair of a mapping. form tells what would be right. */
-static enum idem_code lone_pair(struct idem_config_reader *reader, yaml_node_t *node,
-                                const char *form, const char **key, yaml_node_t **value) {
+/* The value of the only pair of a mapping, or NULL: refused. form tells what would be right. */
+static yaml_node_t *lone_pair(struct idem_config_reader *reader, const yaml_node_t *node,
+                              const char *form, const char **key) {
     reader->line = idem_config_line(node);
     if (node->type != YAML_MAPPING_NODE ||
         node->data.mapping.pairs.top - node->data.mapping.pairs.start != 1) {
-        return idem_config_refuse(reader, "not of the form that is needed; write %s",
-                                  form);
+        (void)idem_config_refuse(reader, "not of the form that is needed; write %s",
+                                 form);
+        return NULL;
     }
     const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
-    *value = node_at(reader, pair->value);
-    return idem_config_scalar(reader, node_at(reader, pair->key), key);
+    if (idem_config_scalar(reader, node_at(reader, pair->key), key) != IDEM_OK) {
+        return NULL;
+    }
+    return node_at(reader, pair->value);
 }
 
-static enum idem_code named_value(struct idem_config_reader *reader, yaml_node_t *node,
-                                  const char *name, const char *form,
-                                  yaml_node_t **value) {
+static yaml_node_t *value_of(struct idem_config_reader *reader, const yaml_node_t *node,
+                             const char *name, const char *form) {
     struct idem_config_quote shown;
-    const char *key = NULL;
-    enum idem_code code = lone_pair(reader, node, form, &key, value);
-    if (code == IDEM_OK && strcmp(key, name) != 0) {
-        return idem_config_refuse(reader, "%s is not known here; write %s",
-                                  idem_config_quoted(&shown, key), form);
+    const char *key = "";
+    yaml_node_t *value = lone_pair(reader, node, form, &key);
+    if (value != NULL && strcmp(key, name) != 0) {
+        (void)idem_config_refuse(reader, "%s is not known here; write %s",
+                                 idem_config_quoted(&shown, key), form);
+        return NULL;
     }
-    return code;
+    return value;
 }
 
 enum idem_code idem_config_key_text(struct idem_config_reader *reader,
@@ -126,13 +129,12 @@ enum idem_code idem_config_key_node(struct idem_config_reader *reader,
                                     const struct idem_schema_row *row, void *field,
                                     yaml_node_t *node) {
     static const char form[] = "an extractor, a list of them, or {all: [EXTRACTOR, ...]}";
-    yaml_node_t *all = NULL;
     (void)row;
     if (node->type != YAML_MAPPING_NODE) {
         return extractors(reader, field, false, node);
     }
-    enum idem_code code = named_value(reader, node, "all", form, &all);
-    return code != IDEM_OK ? code : extractors(reader, field, true, all);
+    yaml_node_t *all = value_of(reader, node, "all", form);
+    return all != NULL ? extractors(reader, field, true, all) : IDEM_ERR_CONFIG;
 }
 
 enum idem_code idem_config_scope_node(struct idem_config_reader *reader,
@@ -140,10 +142,12 @@ enum idem_code idem_config_scope_node(struct idem_config_reader *reader,
                                       yaml_node_t *node) {
     static const char form[] = "global, rule, principal or {by: EXTRACTOR}";
     struct idem_scope *scope = field;
-    yaml_node_t *by = NULL;
-    enum idem_code code = named_value(reader, node, "by", form, &by);
+    yaml_node_t *by = value_of(reader, node, "by", form);
+    if (by == NULL) {
+        return IDEM_ERR_CONFIG;
+    }
     scope->kind = IDEM_SCOPE_BY;
-    return code != IDEM_OK ? code : idem_config_key_node(reader, row, &scope->by, by);
+    return idem_config_key_node(reader, row, &scope->by, by);
 }
 
 enum idem_code idem_config_fingerprint_text(struct idem_config_reader *reader,
@@ -187,13 +191,13 @@ enum idem_code idem_config_header_node(struct idem_config_reader *reader,
                                        const struct idem_schema_row *row, void *field,
                                        yaml_node_t *node) {
     struct idem_match *match = field;
-    const char *name = NULL;
-    const char *text = NULL;
-    yaml_node_t *value = NULL;
-    enum idem_code code = lone_pair(reader, node, "NAME or {NAME: VALUE}", &name, &value);
-    if (code == IDEM_OK) {
-        code = idem_config_header_text(reader, row, match, name);
+    const char *name = "";
+    const char *text = "";
+    yaml_node_t *value = lone_pair(reader, node, "NAME or {NAME: VALUE}", &name);
+    if (value == NULL) {
+        return IDEM_ERR_CONFIG;
     }
+    enum idem_code code = idem_config_header_text(reader, row, match, name);
     if (code == IDEM_OK) {
         code = idem_config_scalar(reader, value, &text);
     }
@@ -228,7 +232,7 @@ enum idem_code idem_config_parameters_node(struct idem_config_reader *reader,
     }
     code = list_length(reader, node, &count);
     for (size_t i = 0; i < count && code == IDEM_OK; i++) {
-        const char *text = NULL;
+        const char *text = "";
         code = idem_config_scalar(
             reader, node_at(reader, node->data.sequence.items.start[i]), &text);
         if (code == IDEM_OK) {

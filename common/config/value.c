@@ -161,7 +161,7 @@ enum idem_code idem_config_set_text(struct idem_config_reader *reader,
 enum idem_code idem_config_set_node(struct idem_config_reader *reader,
                                     const struct idem_schema_row *row, void *base,
                                     yaml_node_t *node) {
-    const char *text = NULL;
+    const char *text = "";
     if (setters[row->type].node != NULL && node->type != YAML_SCALAR_NODE) {
         return setters[row->type].node(reader, row, (char *)base + row->offset, node);
     }

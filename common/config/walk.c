@@ -90,7 +90,7 @@ static enum idem_code walk_pair(struct idem_config_reader *reader,
                                 void *base) {
     yaml_node_t *key_node = yaml_document_get_node(&reader->document, pair->key);
     yaml_node_t *value = yaml_document_get_node(&reader->document, pair->value);
-    const char *key = NULL;
+    const char *key = "";
     int line = idem_config_line(key_node);
     idem_config_locate(reader, line, prefix[0] != '\0' ? prefix : "document", NULL);
     enum idem_code code = idem_config_scalar(reader, key_node, &key);
