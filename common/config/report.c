@@ -31,6 +31,7 @@ static void make_printable(char *text) {
     }
 }
 
+IDEM_PRINTF(4, 0)
 static void compose(const struct idem_config_reader *reader, char *out, size_t size,
                     const char *format, va_list args) {
     size_t len = strlen(reader->name);

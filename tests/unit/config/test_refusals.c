@@ -332,6 +332,23 @@ static void urls_and_addresses_without_telling_passwords(void **state) {
     ASSERT_ALL_REFUSED(mistakes);
 }
 
+/* The words are the store's own: only the place, and that no password is told, are ours. */
+static void store_urls_without_telling_passwords(void **state) {
+    static const char *const texts[] = {"store: {url: 'mysql://me:s3cret@host'}\n",
+                                        "store: {url: 'embedded://:s3cret@/x'}\n"};
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct idem_config config;
+        struct idem_error error = IDEM_ERROR_INIT;
+        assert_int_equal(idem_config_parse(&config, "f.yaml", texts[i], strlen(texts[i]),
+                                           NULL, NULL, &error),
+                         IDEM_ERR_CONFIG);
+        idem_config_fini(&config);
+        assert_memory_equal(error.text, "f.yaml:1: store.url: ", 21);
+        assert_null(strstr(error.text, "s3cret"));
+    }
+}
+
 #define SOURCE "bridge:\n  source: {url: 'amqp://h', queue: q}\n"
 
 static void sinks_that_mix_two_kinds(void **state) {
@@ -434,6 +451,7 @@ int main(void) {
         cmocka_unit_test(matches),
         cmocka_unit_test(rules_that_contradict_themselves),
         cmocka_unit_test(urls_and_addresses_without_telling_passwords),
+        cmocka_unit_test(store_urls_without_telling_passwords),
         cmocka_unit_test(sinks_that_mix_two_kinds),
         cmocka_unit_test(documents_that_are_out_of_bounds),
         cmocka_unit_test(files_that_are_too_long),
