@@ -4,7 +4,10 @@
 TEST_CFLAGS := -Itests/support
 TEST_LIBS   := -lcmocka -lmosquitto
 
-SUPPORT_OBJ := $(call object,$(wildcard tests/support/*.c))
+# The fake broker takes the place of libmosquitto, for the units of the plugin only.
+FAKE_SRC    := $(wildcard tests/support/fake_*.c)
+FAKE_OBJ    := $(call object,$(FAKE_SRC) tests/support/files.c)
+SUPPORT_OBJ := $(call object,$(filter-out $(FAKE_SRC),$(wildcard tests/support/*.c)))
 UNIT_SRC    := $(wildcard tests/unit/*/test_*.c)
 CONTRACT_SRC := $(wildcard tests/contract/test_*.c)
 INTEGRATION_SRC := $(wildcard tests/integration/test_*.c)
@@ -17,7 +20,20 @@ ALL_TESTS := $(UNIT_TESTS) $(CONTRACT_TESTS) $(INTEGRATION_TESTS)
 
 $(BUILD)/obj/tests/%.o: EXTRA_CFLAGS += $(TEST_CFLAGS)
 
-$(ALL_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(SUPPORT_OBJ) $(BUILD)/libidem.a
+# The units of the plugin, whose allocations the fake broker can refuse.
+PLUGIN_TESTS := $(filter $(BUILD)/tests/unit/mosquitto/%,$(UNIT_TESTS))
+$(BUILD)/obj/tests/unit/mosquitto/%.o: EXTRA_CFLAGS += -Iplugins/mosquitto
+$(PLUGIN_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(FAKE_OBJ) $(BUILD)/tests/plugin.a $(BUILD)/libidem.a
+	@mkdir -p $(@D)
+	$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup \
+	  -o $@ $^ $(LIB_LIBS) -lcmocka
+
+$(BUILD)/tests/plugin.a: $(PLUGIN_OBJ)
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(filter-out $(PLUGIN_TESTS),$(ALL_TESTS)): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(SUPPORT_OBJ) $(BUILD)/libidem.a
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS)
 

@@ -12,8 +12,7 @@
  * messages different, as it would without the plugin. Whatever happens to sink messages, nothing of
  * value is in them.
  *
- * Ownership. Mosquitto before 2.0.15 forgets a topic or property list that a plugin replaces, later ones
- * free it; the payload is freed by all. */
+ * Who frees what is replaced depends on the broker's version: see compat.h. */
 #ifndef IDEM_MOSQUITTO_ACT_H
 #define IDEM_MOSQUITTO_ACT_H
 

@@ -78,7 +78,7 @@ bool idem_properties_have(const mosquitto_property *list, const char *name) {
     bool found = false;
     for (; list != NULL && !found; list = mosquitto_property_next(list)) {
         struct idem_property property;
-        found = idem_property_read(&property, list) == MOSQ_ERR_SUCCESS &&
+        found = idem_property_read(&property, list) != MOSQ_ERR_SUCCESS ||
                 is_called(&property, name);
         idem_property_fini(&property);
     }

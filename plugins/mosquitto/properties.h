@@ -27,6 +27,7 @@ int idem_property_add(mosquitto_property **list, const struct idem_property *pro
 int idem_property_add_user(mosquitto_property **list, const char *name,
                            const char *value);
 
+/* Whether there is a user property called name; also true where memory is too short to tell. */
 bool idem_properties_have(const mosquitto_property *list, const char *name);
 
 /* A copy of the list in its order, without the user properties called without (NULL: of all). */
