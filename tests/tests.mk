@@ -25,13 +25,13 @@ PLUGIN_TESTS := $(filter $(BUILD)/tests/unit/mosquitto/%,$(UNIT_TESTS))
 $(BUILD)/obj/tests/unit/mosquitto/%.o: EXTRA_CFLAGS += -Iplugins/mosquitto
 $(PLUGIN_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(FAKE_OBJ) $(BUILD)/tests/plugin.a $(BUILD)/libidem.a
 	@mkdir -p $(@D)
-	$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup \
+	$(call say,LD)$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup \
 	  -o $@ $^ $(LIB_LIBS) -lcmocka
 
 $(BUILD)/tests/plugin.a: $(PLUGIN_OBJ)
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR)$(AR) rcs $@ $^
 
 $(filter-out $(PLUGIN_TESTS),$(ALL_TESTS)): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(SUPPORT_OBJ) $(BUILD)/libidem.a
 	@mkdir -p $(@D)

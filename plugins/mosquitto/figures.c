@@ -12,6 +12,7 @@
 
 #define ROOT             "$SYS/broker/idem/"
 #define FIGURE_TOPIC_MAX 256
+#define ROWS_MAX         (IDEM_RULES_MAX + 1) /* and one for what no rule matched */
 #define FIGURE_QOS       2 /* as the broker's own figures: the subscriber's QoS decides */
 
 /* Walks the tree in a fixed order, so that a position identifies a figure between two rounds. */
@@ -71,18 +72,15 @@ static void put_counts(struct round *round, const char *prefix, const uint64_t *
     }
 }
 
-static void put_receiver(struct round *round, const struct idem_receiver *receiver) {
-    struct idem_receiver_counts total;
-    struct idem_rule_counts *rules = round->figures->rules;
-    size_t count =
-        idem_receiver_counts(receiver, &total, rules, rules == NULL ? 0 : IDEM_RULES_MAX);
-    if (rules == NULL || count > IDEM_RULES_MAX) {
-        count = rules == NULL ? 0 : IDEM_RULES_MAX;
-    }
-    put_counts(round, "", total.by_reason, total.by_verdict);
-    put(round, "completed", total.completed);
-    put(round, "abandoned", total.abandoned);
-    put(round, "settle_failures", total.settle_failures);
+static void put_totals(struct round *round, const struct idem_receiver_counts *total) {
+    put_counts(round, "", total->by_reason, total->by_verdict);
+    put(round, "completed", total->completed);
+    put(round, "abandoned", total->abandoned);
+    put(round, "settle_failures", total->settle_failures);
+}
+
+static void put_rules(struct round *round, const struct idem_rule_counts *rules,
+                      size_t count) {
     for (size_t i = 0; i < count; i++) {
         char prefix[IDEM_NAME_MAX + 16];
         if (rules[i].name[0] == '\0') {
@@ -110,7 +108,7 @@ static void put_store(struct round *round, struct idem_store *store) {
 void idem_figures_init(struct idem_figures *figures, int64_t interval_ms) {
     memset(figures, 0, sizeof *figures);
     figures->interval_ms = interval_ms;
-    figures->rules = calloc(IDEM_RULES_MAX, sizeof *figures->rules);
+    figures->rules = calloc(ROWS_MAX, sizeof *figures->rules);
     if (interval_ms > 0) {
         publish("version", IDEM_VERSION);
     }
@@ -134,6 +132,11 @@ void idem_figures_publish(struct idem_figures *figures,
     }
     figures->next_ms = now_ms + figures->interval_ms;
     struct round round = {figures, 0};
-    put_receiver(&round, receiver);
+    struct idem_receiver_counts total;
+    const size_t most = figures->rules == NULL ? 0 : ROWS_MAX;
+    size_t count = idem_receiver_counts(receiver, &total, figures->rules, most);
+    put_totals(&round, &total);
     put_store(&round, store);
+    /* Last, since a reload may add rules; those that it takes away keep their place. */
+    put_rules(&round, figures->rules, count < most ? count : most);
 }
