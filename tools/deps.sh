@@ -98,6 +98,8 @@ apt() {
 }
 
 install_packages() {
+  local had_broker=no
+  command -v mosquitto >/dev/null && had_broker=yes
   log=$(mktemp)
   trap 'rm -f "$log"' EXIT
   echo "deps: installing ${missing_packages[*]}"
@@ -106,7 +108,8 @@ install_packages() {
     cat "$log" >&2
     return 1
   fi
-  if [[ " ${missing_packages[*]} " == *" mosquitto "* ]]; then
+  hash -r
+  if [ $had_broker = no ] && command -v mosquitto >/dev/null; then
     rest_service mosquitto
   fi
 }
