@@ -29,6 +29,7 @@ run      command:mosquitto               mosquitto
 run      command:mosquitto_pub           mosquitto-clients
 test     library:cmocka                  libcmocka-dev
 test     command:valgrind                valgrind
+lint     command:clang                   clang
 lint     command:clang-format            clang-format
 lint     command:clang-tidy              clang-tidy
 lint     command:cppcheck                cppcheck

@@ -34,7 +34,7 @@ cat <<END
     mosquitto_sub$at -v -t 'orders/#' -t '\$idem/#'
 
     for copy in 1 2; do mosquitto_pub$at -V 5 -q 1 -t orders/berlin/created \\
-      -D publish user-property idempotency-key order-1 -m '{"order":{"id":1}}'; done
+      -D publish user-property idempotency-key order-1 -m '{"id":1}'; done
 
   The order arrives once; its copy is seen on \$idem/duplicate only.
 
