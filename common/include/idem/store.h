@@ -24,6 +24,9 @@ struct idem_owner {
     uint64_t incarnation;
 };
 
+/* The longest result that a store takes: IDEM_ERR_INVALID beyond it. */
+#define IDEM_RESULT_MAX (1024 * 1024)
+
 enum idem_record_state {
     IDEM_RECORD_NONE = 0,
     IDEM_RECORD_PENDING = 1, /* claimed, not yet known to be delivered */
@@ -105,14 +108,15 @@ struct idem_store_ops {
     const char *name;
 
     /* One atomic step: see the outcomes. A pending record is taken over when its lease has run out
-     * (now >= until) or when its owner is an earlier incarnation of the claimer's instance; first_seen
+     * (now >= until) or when its owner is another incarnation of the claimer's instance; first_seen
      * is kept. IDEM_ERR_FULL, _IO, _UNAVAILABLE: nothing is claimed. IDEM_ERR_TIMEOUT: the key MAY be
-     * claimed. Never waits for disk or network in the submitting call. */
+     * claimed, or (durable) IS claimed but not durable yet. Never waits for disk or network in the
+     * submitting call. */
     void (*claim)(struct idem_store *store, const struct idem_claim *claim,
                   idem_store_done *done, void *arg);
 
     /* pending of this owner -> done. Repeating it succeeds. NOT_OWNER: another holds or completed it;
-     * NOT_FOUND: nothing is there (the lease ended and it was purged). */
+     * NOT_FOUND: nothing is there (the lease ended and it was purged). TIMEOUT: as for claim. */
     void (*complete)(struct idem_store *store, const struct idem_completion *completion,
                      idem_store_done *done, void *arg);
 

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT
+ * One write transaction: a batch of changes, and a slice of purging. */
+#include "store/embedded/disk.h"
+
+#include "store/record.h"
+#include "store/step.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define EXPIRED_MAX 256 /* collected before they are deleted */
+
+static int delete_one(MDB_txn *txn, MDB_dbi dbi, struct idem_digest digest) {
+    MDB_val key = {sizeof digest.bytes, digest.bytes};
+    int rc = mdb_del(txn, dbi, &key, NULL);
+    return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
+}
+
+static int write_one(MDB_txn *txn, MDB_dbi dbi, struct idem_digest digest,
+                     const struct idem_record *record) {
+    if (record->state == IDEM_RECORD_NONE) {
+        return delete_one(txn, dbi, digest);
+    }
+    MDB_val key = {sizeof digest.bytes, digest.bytes};
+    MDB_val data = {idem_record_size(record), NULL};
+    if (data.mv_size == 0) {
+        return EINVAL;
+    }
+    int rc = mdb_put(txn, dbi, &key, &data, MDB_RESERVE);
+    if (rc == MDB_SUCCESS) {
+        idem_record_encode(data.mv_data, record);
+    }
+    return rc;
+}
+
+static int write_batch(MDB_txn *txn, MDB_dbi dbi, const struct idem_disk_batch *batch) {
+    int rc = MDB_SUCCESS;
+    for (size_t i = 0; i < batch->count && rc == MDB_SUCCESS; i++) {
+        struct idem_record record;
+        if (idem_record_set_find(batch->records, &batch->digests[i], &record)) {
+            rc = write_one(txn, dbi, batch->digests[i], &record);
+        }
+    }
+    return rc;
+}
+
+struct collected {
+    struct idem_digest digests[EXPIRED_MAX];
+    size_t count;
+};
+
+/* Reads on from sweep->from until the budget, the room or the file ends. What cannot be decoded stays:
+ * it may be a newer version's. */
+static int collect(MDB_cursor *cursor, struct idem_sweep *sweep,
+                   struct collected *expired) {
+    MDB_val key = {sizeof sweep->from.bytes, sweep->from.bytes};
+    MDB_val data;
+    expired->count = 0;
+    int rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
+    for (; rc == MDB_SUCCESS; rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) {
+        struct idem_record record;
+        if (key.mv_size != IDEM_DIGEST_SIZE) {
+            continue;
+        }
+        memcpy(sweep->from.bytes, key.mv_data, IDEM_DIGEST_SIZE);
+        if (sweep->budget == 0 || expired->count == EXPIRED_MAX) {
+            return MDB_SUCCESS;
+        }
+        sweep->budget--;
+        struct idem_span bytes = idem_span_of(data.mv_data, data.mv_size);
+        if (idem_record_decode(&record, bytes) == IDEM_OK &&
+            idem_record_expired(record.state, record.until_ms, sweep->now_ms)) {
+            expired->digests[expired->count++] = sweep->from;
+        }
+    }
+    if (rc == MDB_NOTFOUND) {
+        sweep->round_ended = true;
+        memset(&sweep->from, 0, sizeof sweep->from);
+        return MDB_SUCCESS;
+    }
+    return rc;
+}
+
+/* Collecting and deleting take turns, so that no cursor stands where records vanish. */
+static int sweep_some(MDB_txn *txn, MDB_dbi dbi, struct idem_sweep *sweep) {
+    struct collected expired;
+    int rc = MDB_SUCCESS;
+    while (rc == MDB_SUCCESS && sweep->budget > 0 && !sweep->round_ended) {
+        MDB_cursor *cursor = NULL;
+        rc = mdb_cursor_open(txn, dbi, &cursor);
+        if (rc != MDB_SUCCESS) {
+            return rc;
+        }
+        rc = collect(cursor, sweep, &expired);
+        mdb_cursor_close(cursor);
+        for (size_t i = 0; i < expired.count && rc == MDB_SUCCESS; i++) {
+            rc = delete_one(txn, dbi, expired.digests[i]);
+        }
+        sweep->dropped += expired.count;
+    }
+    return rc;
+}
+
+/* Gives the file the length that LMDB believes it has (see check_tail in disk.c): readers rely on it.
+ * Not being able to is no failure: the next writer's opening sees to it. */
+static void fill_tail(const struct idem_disk *disk) {
+    MDB_envinfo info;
+    struct stat status;
+    if (mdb_env_info(disk->env, &info) == MDB_SUCCESS &&
+        fstat(disk->file.fd, &status) == 0) {
+        off_t used = (off_t)((info.me_last_pgno + 1) * disk->page_size);
+        if (status.st_size < used) {
+            (void)!ftruncate(disk->file.fd, used);
+        }
+    }
+}
+
+int idem_disk_commit(struct idem_disk *disk, const struct idem_disk_batch *batch,
+                     struct idem_sweep *sweep) {
+    MDB_txn *txn = NULL;
+    struct idem_sweep next = *sweep;
+    if (disk->env == NULL) {
+        return MDB_PANIC;
+    }
+    int rc = mdb_txn_begin(disk->env, NULL, 0, &txn);
+    if (rc != MDB_SUCCESS) {
+        return rc;
+    }
+    rc = write_batch(txn, disk->dbi, batch);
+    if (rc == MDB_SUCCESS) {
+        rc = sweep_some(txn, disk->dbi, &next);
+    }
+    if (rc != MDB_SUCCESS) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+    rc = mdb_txn_commit(txn);
+    if (rc == MDB_SUCCESS) {
+        *sweep = next;
+        fill_tail(disk);
+    }
+    return rc;
+}

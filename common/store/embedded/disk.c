@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT
+ * The LMDB environment: opening with all its refusals, views, growth. */
+#include "store/embedded/disk.h"
+
+#include "store/embedded/meta.h"
+#include "store/record.h"
+#include "store/step.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SEEK_STRIDE 64 /* records that one seek looks at: some ten microseconds */
+
+enum idem_code idem_disk_code(int rc) {
+    switch (rc) {
+    case MDB_SUCCESS:
+        return IDEM_OK;
+    case MDB_MAP_FULL:
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return IDEM_ERR_FULL;
+    case ENOMEM:
+        return IDEM_ERR_NOMEM;
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INVALID:
+    case MDB_INCOMPATIBLE:
+        return IDEM_ERR_FORMAT;
+    case MDB_VERSION_MISMATCH:
+        return IDEM_ERR_VERSION;
+    case MDB_PANIC:
+    case MDB_READERS_FULL:
+        return IDEM_ERR_UNAVAILABLE;
+    default:
+        return IDEM_ERR_IO;
+    }
+}
+
+static void drop_env(struct idem_disk *disk) {
+    if (disk->view != NULL) {
+        mdb_txn_abort(disk->view);
+        disk->view = NULL;
+    }
+    if (disk->env != NULL) {
+        mdb_env_close(disk->env);
+        disk->env = NULL;
+    }
+}
+
+static int start_view(struct idem_disk *disk) {
+    int rc = mdb_txn_begin(disk->env, NULL, MDB_RDONLY, &disk->view);
+    if (rc != MDB_SUCCESS) {
+        disk->view = NULL;
+        return rc;
+    }
+    rc = mdb_dbi_open(disk->view, NULL, 0, &disk->dbi);
+    mdb_txn_reset(disk->view);
+    return rc;
+}
+
+/* Opens the environment with disk->map_size, or what the file needs if that is more. */
+static int open_env(struct idem_disk *disk) {
+    unsigned flags =
+        MDB_NOSUBDIR | MDB_NOTLS | (disk->read_only ? (unsigned)MDB_RDONLY : 0);
+    int dead_readers = 0;
+    MDB_envinfo info;
+    int rc = mdb_env_create(&disk->env);
+    if (rc != MDB_SUCCESS) {
+        disk->env = NULL;
+        return rc;
+    }
+    rc = mdb_env_set_mapsize(disk->env, disk->map_size);
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_env_open(disk->env, disk->path, flags, S_IRUSR | S_IWUSR);
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = start_view(disk);
+    }
+    if (rc == MDB_SUCCESS) {
+        /* A tool that was killed while it looked would pin old pages for ever. */
+        (void)mdb_reader_check(disk->env, &dead_readers);
+        rc = mdb_env_info(disk->env, &info);
+    }
+    if (rc != MDB_SUCCESS) {
+        drop_env(disk);
+        return rc;
+    }
+    disk->map_size = info.me_mapsize;
+    return MDB_SUCCESS;
+}
+
+/* Counts the pages from first on that LMDB's own list (database 0) calls free. */
+static int count_free_from(MDB_txn *txn, size_t first, size_t *count) {
+    MDB_cursor *cursor = NULL;
+    MDB_val key;
+    MDB_val data;
+    *count = 0;
+    int rc = mdb_cursor_open(txn, 0, &cursor);
+    if (rc != MDB_SUCCESS) {
+        return rc;
+    }
+    while ((rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) == MDB_SUCCESS) {
+        const size_t *pages = data.mv_data; /* their number, then the pages */
+        size_t room = data.mv_size / sizeof *pages;
+        for (size_t i = 1; room > 0 && i <= pages[0] && i < room; i++) {
+            *count += pages[i] >= first;
+        }
+    }
+    mdb_cursor_close(cursor);
+    return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
+}
+
+/* LMDB does not write pages that a transaction took at the end of the file and gave up again, so a sound
+ * file may be shorter than its meta page says. It is sound if all that is missing is free. */
+static enum idem_code check_tail(struct idem_disk *disk,
+                                 const struct idem_file_facts *facts,
+                                 struct idem_error *error) {
+    size_t first = facts->size / facts->page_size;
+    size_t missing = facts->used / facts->page_size - first;
+    size_t free_pages = 0;
+    enum idem_code code = idem_disk_view_begin(disk);
+    if (code == IDEM_OK) {
+        code = idem_disk_code(count_free_from(disk->view, first, &free_pages));
+        idem_disk_view_end(disk);
+    }
+    if (code == IDEM_OK && free_pages == missing) {
+        return IDEM_OK;
+    }
+    return idem_error_set(
+        error, IDEM_ERR_FORMAT, 0,
+        "store %s is truncated: %zu bytes of %zu are there; restore it, "
+        "or move it away to begin with an empty one",
+        disk->path, facts->size, facts->used);
+}
+
+static enum idem_code refuse_env(const struct idem_disk *disk, int rc,
+                                 struct idem_error *error) {
+    enum idem_code code = idem_disk_code(rc);
+    return idem_error_set(error, code, rc > 0 ? rc : 0,
+                          "store %s or its lock file %s-lock cannot be opened: %s",
+                          disk->path, disk->path, mdb_strerror(rc));
+}
+
+/* With a missing tail, the file is given its length first, so that looking is safe: new pages are
+ * zeroes, which LMDB recognises as damage. Refused, it gets its old length back. */
+static enum idem_code open_writer(struct idem_disk *disk,
+                                  const struct idem_file_facts *facts,
+                                  struct idem_error *error) {
+    bool is_short = !facts->empty && facts->size < facts->used;
+    if (is_short && ftruncate(disk->file.fd, (off_t)facts->used) != 0) {
+        return idem_error_set(error, IDEM_ERR_IO, errno, "store %s cannot be extended",
+                              disk->path);
+    }
+    int rc = open_env(disk);
+    enum idem_code code = rc == MDB_SUCCESS ? IDEM_OK : refuse_env(disk, rc, error);
+    if (code == IDEM_OK && is_short) {
+        code = check_tail(disk, facts, error);
+    }
+    if (code != IDEM_OK && is_short) {
+        drop_env(disk);
+        (void)!ftruncate(disk->file.fd, (off_t)facts->size); /* zeroes more or less */
+    }
+    return code;
+}
+
+/* A reader cannot repair a missing tail. A living writer does, within moments. */
+static enum idem_code open_reader(struct idem_disk *disk,
+                                  const struct idem_file_facts *facts,
+                                  struct idem_error *error) {
+    if (facts->empty || facts->size < facts->used) {
+        return idem_error_set(error, IDEM_ERR_FORMAT, 0,
+                              "store %s is %s; the program that writes it repairs it, or "
+                              "tells what is wrong",
+                              disk->path,
+                              facts->empty ? "empty" : "shorter than it says");
+    }
+    int rc = open_env(disk);
+    return rc == MDB_SUCCESS ? IDEM_OK : refuse_env(disk, rc, error);
+}
+
+/* A new file must survive a power loss under its name. */
+static void sync_directory(const char *path) {
+    char *directory = strdup(path);
+    char *slash = directory != NULL ? strrchr(directory, '/') : NULL;
+    if (slash != NULL) {
+        slash[slash == directory ? 1 : 0] = '\0';
+        int fd = open(directory, O_RDONLY | O_CLOEXEC);
+        if (fd >= 0) {
+            (void)fsync(fd);
+            (void)close(fd);
+        }
+    }
+    free(directory);
+}
+
+static enum idem_code open_locked(struct idem_disk *disk,
+                                  const struct idem_secret *secret,
+                                  struct idem_error *error) {
+    struct idem_file_facts facts;
+    enum idem_code code = idem_file_inspect(&disk->file, disk->path, &facts, error);
+    if (code != IDEM_OK) {
+        return code;
+    }
+    code = disk->read_only ? open_reader(disk, &facts, error)
+                           : open_writer(disk, &facts, error);
+    if (code != IDEM_OK) {
+        return code;
+    }
+    MDB_stat stat;
+    if (mdb_env_stat(disk->env, &stat) == MDB_SUCCESS) {
+        disk->page_size = stat.ms_psize;
+    }
+    return idem_meta_check(disk, secret, error);
+}
+
+enum idem_code idem_disk_open(struct idem_disk *disk,
+                              const struct idem_disk_options *options,
+                              struct idem_error *error) {
+    *disk = (struct idem_disk){.read_only = options->read_only,
+                               .map_size = options->map_size,
+                               .file = {.fd = -1}};
+    disk->path = strdup(options->path);
+    if (disk->path == NULL) {
+        return idem_error_set(error, IDEM_ERR_NOMEM, 0, "no memory for a store");
+    }
+    enum idem_code code = idem_file_open(&disk->file, disk->path, disk->read_only, error);
+    if (code == IDEM_OK) {
+        code = open_locked(disk, options->secret, error);
+    }
+    if (code == IDEM_OK && disk->file.created) {
+        sync_directory(disk->path);
+    }
+    if (code != IDEM_OK) {
+        idem_disk_close(disk);
+    }
+    return code;
+}
+
+void idem_disk_close(struct idem_disk *disk) {
+    drop_env(disk);
+    idem_file_close(&disk->file);
+    free(disk->path);
+    disk->path = NULL;
+}
+
+enum idem_code idem_disk_view_begin(struct idem_disk *disk) {
+    if (disk->view == NULL) {
+        return IDEM_ERR_UNAVAILABLE;
+    }
+    int rc = mdb_txn_renew(disk->view);
+    if (rc == MDB_MAP_RESIZED) { /* another process has let it grow */
+        rc = mdb_env_set_mapsize(disk->env, 0);
+        rc = rc == MDB_SUCCESS ? mdb_txn_renew(disk->view) : rc;
+    }
+    disk->viewing = rc == MDB_SUCCESS;
+    return idem_disk_code(rc);
+}
+
+void idem_disk_view_end(struct idem_disk *disk) {
+    if (disk->viewing) {
+        mdb_txn_reset(disk->view);
+        disk->viewing = false;
+    }
+}
+
+enum idem_code idem_disk_read(struct idem_disk *disk, const struct idem_digest *digest,
+                              struct idem_record *record) {
+    struct idem_digest copy = *digest;
+    MDB_val key = {sizeof copy.bytes, copy.bytes};
+    MDB_val data;
+    *record = (struct idem_record){.state = IDEM_RECORD_NONE};
+    int rc = mdb_get(disk->view, disk->dbi, &key, &data);
+    if (rc == MDB_NOTFOUND) {
+        return IDEM_OK;
+    }
+    if (rc != MDB_SUCCESS) {
+        return idem_disk_code(rc);
+    }
+    return idem_record_decode(record, idem_span_of(data.mv_data, data.mv_size));
+}
+
+bool idem_digest_step(struct idem_digest *digest) {
+    for (size_t i = IDEM_DIGEST_SIZE; i-- > 0;) {
+        if (++digest->bytes[i] != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum idem_disk_seek seek(MDB_cursor *cursor, int64_t now_ms,
+                                struct idem_digest *digest, struct idem_record *record) {
+    MDB_val key = {sizeof digest->bytes, digest->bytes};
+    MDB_val data;
+    int rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
+    for (int looked = 0; rc == MDB_SUCCESS; looked++) {
+        bool is_record = key.mv_size == IDEM_DIGEST_SIZE;
+        if (is_record) {
+            memcpy(digest->bytes, key.mv_data, IDEM_DIGEST_SIZE);
+        }
+        if (is_record && looked >= SEEK_STRIDE) {
+            return IDEM_DISK_MORE;
+        }
+        if (is_record &&
+            idem_record_decode(record, idem_span_of(data.mv_data, data.mv_size)) ==
+                IDEM_OK &&
+            idem_record_live(record, now_ms)) {
+            return IDEM_DISK_FOUND;
+        }
+        rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
+    }
+    return rc == MDB_NOTFOUND ? IDEM_DISK_END : IDEM_DISK_FAILED;
+}
+
+enum idem_disk_seek idem_disk_seek(struct idem_disk *disk, int64_t now_ms,
+                                   struct idem_digest *digest,
+                                   struct idem_record *record) {
+    MDB_cursor *cursor = NULL;
+    if (mdb_cursor_open(disk->view, disk->dbi, &cursor) != MDB_SUCCESS) {
+        return IDEM_DISK_FAILED;
+    }
+    enum idem_disk_seek result = seek(cursor, now_ms, digest, record);
+    mdb_cursor_close(cursor);
+    return result;
+}
+
+void idem_disk_size(struct idem_disk *disk, uint64_t *records, uint64_t *bytes) {
+    MDB_stat stat;
+    MDB_envinfo info;
+    *records = 0;
+    *bytes = 0;
+    if (disk->env != NULL && mdb_env_stat(disk->env, &stat) == MDB_SUCCESS &&
+        mdb_env_info(disk->env, &info) == MDB_SUCCESS) {
+        *records =
+            stat.ms_entries > 0 ? stat.ms_entries - 1 : 0; /* not the meta record */
+        *bytes = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+    }
+}
+
+int idem_disk_grow(struct idem_disk *disk) {
+    size_t size = disk->map_size > SIZE_MAX / 4 ? disk->map_size : 2 * disk->map_size;
+    int rc = mdb_env_set_mapsize(disk->env, size);
+    if (rc == MDB_SUCCESS) {
+        disk->map_size = size;
+        return MDB_SUCCESS;
+    }
+    /* The old map is gone already: only a new environment can be used. */
+    drop_env(disk);
+    (void)open_env(disk);
+    return rc;
+}
+
+int idem_disk_heal(struct idem_disk *disk) {
+    if (disk->env != NULL) {
+        enum idem_code code = idem_disk_view_begin(disk);
+        idem_disk_view_end(disk);
+        if (code != IDEM_ERR_UNAVAILABLE) {
+            return MDB_SUCCESS;
+        }
+    }
+    drop_env(disk);
+    return open_env(disk);
+}

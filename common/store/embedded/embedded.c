@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT
+ * The embedded store: LMDB under a front in memory, and one thread that writes.
+ *
+ * Why. A broker's thread may not wait for a disk, and LMDB's write transactions do nothing else. So the
+ * caller's thread only ever changes tables in memory and reads LMDB's map; a writer thread makes the
+ * changes durable behind it, many at a time.
+ *
+ * How. Changes go to the *active* group: a table from digests to records, where a removal is a record of
+ * state NONE. When its time has come (commit=, counted from its first change) the writer swaps it for
+ * an empty one; it is now the *frozen* group: nobody changes it, so the writer reads it without the
+ * mutex while it sorts and commits it in LMDB transactions. Lookups go from new to old: active, frozen,
+ * LMDB. When the commit has succeeded, the frozen group is let go under the mutex, which is one
+ * pointer, and from then on its records are found in LMDB. The mutex is never held across anything that
+ * waits for a disk, except when the map is grown or reopened.
+ *
+ * A claim that is completed or abandoned before its group is frozen never reaches the disk as pending;
+ * one that is not, does, so that the next incarnation finds it. What was told to whom is on disk:
+ *
+ *   durable operations are answered by idem_store_dispatch() when their group is committed (event_fd
+ *   becomes readable), or with IDEM_ERR_TIMEOUT when it could not be: the change stands in memory, is
+ *   tried again, and may become durable later;
+ *   all others are answered at once.
+ *
+ * A crash (kill -9, power loss) ...        leaves on disk
+ *   before the group of a claim commits    nothing: the next copy is new, and is delivered
+ *   after that, before complete's commits  pending, of a dead incarnation: the next copy takes it over
+ *                                          at once, and is in doubt
+ *   after complete's group commits         done: the next copy is a duplicate
+ *   while a group is being committed       all of a transaction or nothing of it: LMDB writes to free
+ *                                          pages, syncs, and then moves one meta page, synchronously.
+ *                                          Groups beyond 16384 changes take several transactions
+ *   between commit and dispatch            the record; the operation was never answered
+ * So without durable, a crash forgets at most the last commit= interval and the time that the disk needs
+ * for one group; kill -9 and power loss cost the same.
+ *
+ * A disk that does not take a group (full, read only, failing): the group stays frozen and is tried
+ * again, from every 100 ms to every second; the active group fills up; both keep recognising. When they
+ * hold front= entries, new claims get IDEM_ERR_FULL: what is known is still recognised, what is new is
+ * not claimed. Completions and removals may use as much again, so that claims can end. */
+#include "store/embedded/embedded.h"
+
+#include "store/backend.h"
+#include "store/url.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SCHEME       "embedded://"
+#define FRONT_SHARDS 64
+#define KIB          UINT64_C(1024)
+#define MIB          (1024 * KIB)
+#define GIB          (1024 * MIB)
+
+enum { MAP, COMMIT, FRONT, PARAMETERS };
+
+static const struct idem_url_unit sizes[] = {
+    {"KiB", KIB}, {"MiB", MIB}, {"GiB", GIB}, {NULL, 0}};
+static const struct idem_url_unit durations[] = {{"ms", 1}, {"s", 1000}, {NULL, 0}};
+static const struct idem_url_unit counts[] = {{"", 1}, {NULL, 0}};
+
+static const struct idem_url_parameter defaults[PARAMETERS] = {
+    [MAP] = {.name = "map",
+             .units = sizes,
+             .least = MIB,
+             .most = 1024 * GIB,
+             .form = "a size from 1MiB to 1024GiB, such as 64MiB",
+             .value = 64 * MIB},
+    [COMMIT] = {.name = "commit",
+                .units = durations,
+                .least = 1,
+                .most = 10000,
+                .form = "a duration from 1ms to 10s, such as 10ms",
+                .value = 10},
+    [FRONT] = {.name = "front",
+               .units = counts,
+               .least = 64,
+               .most = 16 * MIB,
+               .form = "a number of records from 64 to 16777216, such as 262144",
+               .value = 256 * KIB},
+};
+
+/* path (owned) and parameters out of embedded:///PATH?NAME=VALUE&... */
+static enum idem_code parse_url(const char *url, char **path,
+                                struct idem_url_parameter parameters[PARAMETERS],
+                                struct idem_error *error) {
+    memcpy(parameters, defaults, sizeof defaults);
+    *path = NULL;
+    if (strncmp(url, SCHEME "/", strlen(SCHEME "/")) != 0) {
+        return idem_error_set(error, IDEM_ERR_INVALID, 0,
+                              "store URL: after embedded:// comes an absolute path: "
+                              "embedded:///var/lib/idem/store");
+    }
+    const char *from = url + strlen(SCHEME);
+    size_t length = strcspn(from, "?");
+    if (from[length - 1] == '/') {
+        return idem_error_set(error, IDEM_ERR_INVALID, 0,
+                              "store URL: %.*s names a directory; name a file in it",
+                              (int)(length > 200 ? 200 : length), from);
+    }
+    const char *query = from[length] == '?' ? from + length + 1 : NULL;
+    enum idem_code code = idem_url_parameters(query, parameters, PARAMETERS, error);
+    if (code == IDEM_OK) {
+        *path = strndup(from, length);
+        code = *path != NULL
+                   ? IDEM_OK
+                   : idem_error_set(error, IDEM_ERR_NOMEM, 0, "no memory for a store");
+    }
+    return code;
+}
+
+enum idem_code idem_embedded_check(const char *url, struct idem_error *error) {
+    struct idem_url_parameter parameters[PARAMETERS];
+    char *path = NULL;
+    enum idem_code code = parse_url(url, &path, parameters, error);
+    free(path);
+    return code;
+}
+
+void idem_waiters_append(struct idem_waiters *queue, struct idem_waiter *waiter) {
+    waiter->next = NULL;
+    if (queue->last != NULL) {
+        queue->last->next = waiter;
+    } else {
+        queue->first = waiter;
+    }
+    queue->last = waiter;
+}
+
+void idem_waiters_splice(struct idem_waiters *to, struct idem_waiters *from) {
+    if (from->first == NULL) {
+        return;
+    }
+    if (to->last != NULL) {
+        to->last->next = from->first;
+    } else {
+        to->first = from->first;
+    }
+    to->last = from->last;
+    *from = (struct idem_waiters){NULL, NULL};
+}
+
+static void embedded_stats(struct idem_store *store, struct idem_store_stats *stats) {
+    struct idem_embedded *embedded = idem_embedded_of(store);
+    (void)pthread_mutex_lock(&embedded->mutex);
+    *stats = embedded->stats;
+    stats->keys += (uint64_t)(embedded->active.delta + embedded->frozen.delta);
+    stats->memory_entries = idem_front_count(embedded);
+    stats->memory_bytes = idem_record_set_bytes(embedded->active.records);
+    if (embedded->frozen.records != NULL) {
+        stats->memory_bytes += idem_record_set_bytes(embedded->frozen.records);
+    }
+    (void)pthread_mutex_unlock(&embedded->mutex);
+}
+
+static int embedded_poll_fd(struct idem_store *store) {
+    return idem_embedded_of(store)->event_fd;
+}
+
+static void embedded_dispatch(struct idem_store *store) {
+    struct idem_embedded *embedded = idem_embedded_of(store);
+    struct idem_waiters due = {NULL, NULL};
+    uint64_t drained;
+    ssize_t length = read(embedded->event_fd, &drained, sizeof drained);
+    (void)length; /* nothing to read is as good */
+    (void)pthread_mutex_lock(&embedded->mutex);
+    idem_waiters_splice(&due, &embedded->answered);
+    (void)pthread_mutex_unlock(&embedded->mutex);
+    while (due.first != NULL) {
+        struct idem_waiter *waiter = due.first;
+        due.first = waiter->next;
+        waiter->done(waiter->arg, &waiter->answer);
+        free(waiter->result);
+        free(waiter);
+    }
+}
+
+static enum idem_code embedded_sync(struct idem_store *store, struct idem_error *error) {
+    struct idem_embedded *embedded = idem_embedded_of(store);
+    struct idem_writer *writer = &embedded->writer;
+    (void)pthread_mutex_lock(&embedded->mutex);
+    uint64_t target = idem_writer_latest(embedded);
+    uint64_t failures = embedded->stats.commit_failures;
+    writer->asked = target;
+    (void)pthread_cond_signal(&writer->work);
+    while (embedded->committed_no < target &&
+           embedded->stats.commit_failures == failures) {
+        (void)pthread_cond_wait(&writer->settled, &embedded->mutex);
+    }
+    enum idem_code code =
+        embedded->committed_no < target ? idem_disk_code(writer->failed_rc) : IDEM_OK;
+    if (code != IDEM_OK) {
+        (void)idem_error_set(error, code, writer->failed_rc > 0 ? writer->failed_rc : 0,
+                             "store %s: %zu records are not on disk yet: %s",
+                             embedded->disk.path, idem_front_count(embedded),
+                             mdb_strerror(writer->failed_rc));
+    }
+    (void)pthread_mutex_unlock(&embedded->mutex);
+    return code;
+}
+
+static void free_parts(struct idem_embedded *embedded) {
+    if (embedded->sync_ready) {
+        (void)pthread_cond_destroy(&embedded->writer.settled);
+        (void)pthread_cond_destroy(&embedded->writer.work);
+        (void)pthread_mutex_destroy(&embedded->mutex);
+    }
+    idem_disk_close(&embedded->disk);
+    idem_record_set_fini(&embedded->sets[0]);
+    idem_record_set_fini(&embedded->sets[1]);
+    if (embedded->event_fd >= 0) {
+        (void)close(embedded->event_fd);
+    }
+    free(embedded);
+}
+
+/* From here on the operations that callbacks submit are refused, so that all this comes to an end. */
+static void embedded_close(struct idem_store *store) {
+    struct idem_embedded *embedded = idem_embedded_of(store);
+    (void)pthread_mutex_lock(&embedded->mutex);
+    embedded->closing = true;
+    (void)pthread_mutex_unlock(&embedded->mutex);
+    idem_writer_stop(embedded);
+    embedded_dispatch(store);
+    if (idem_front_count(embedded) > 0) {
+        idem_log_write(&embedded->log, IDEM_LOG_ERROR, "store.lost",
+                       "store %s: closed while it could not be written; %zu records are "
+                       "lost",
+                       embedded->disk.path, idem_front_count(embedded));
+    }
+    free_parts(embedded);
+}
+
+static const struct idem_store_ops embedded_ops = {
+    .name = "embedded",
+    .claim = idem_embedded_claim,
+    .complete = idem_embedded_complete,
+    .abandon = idem_embedded_abandon,
+    .lookup = idem_embedded_lookup,
+    .forget = idem_embedded_forget,
+    .iterate = idem_embedded_iterate,
+    .stats = embedded_stats,
+    .poll_fd = embedded_poll_fd,
+    .dispatch = embedded_dispatch,
+    .sync = embedded_sync,
+    .close = embedded_close,
+};
+
+/* The writer's deadlines are of the monotonic clock: a stepped wall clock must not stop the commits. */
+static int init_sync(struct idem_embedded *embedded) {
+    pthread_condattr_t attributes;
+    int rc = pthread_condattr_init(&attributes);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    rc = rc == 0 ? pthread_mutex_init(&embedded->mutex, NULL) : rc;
+    rc = rc == 0 ? pthread_cond_init(&embedded->writer.work, &attributes) : rc;
+    rc = rc == 0 ? pthread_cond_init(&embedded->writer.settled, NULL) : rc;
+    (void)pthread_condattr_destroy(&attributes);
+    embedded->sync_ready = rc == 0;
+    return rc;
+}
+
+static enum idem_code open_parts(struct idem_embedded *embedded,
+                                 const struct idem_disk_options *options,
+                                 struct idem_error *error) {
+    enum idem_code code = idem_disk_open(&embedded->disk, options, error);
+    if (code != IDEM_OK) {
+        return code;
+    }
+    if (!idem_record_set_init(&embedded->sets[0], FRONT_SHARDS) ||
+        !idem_record_set_init(&embedded->sets[1], FRONT_SHARDS)) {
+        return idem_error_set(error, IDEM_ERR_NOMEM, 0, "no memory for a store");
+    }
+    embedded->active.records = &embedded->sets[0];
+    embedded->spare = &embedded->sets[1];
+    embedded->active_no = 1;
+    idem_disk_size(&embedded->disk, &embedded->stats.keys, &embedded->stats.bytes);
+    embedded->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int rc = embedded->event_fd < 0 ? errno : init_sync(embedded);
+    rc = rc == 0 ? idem_writer_start(embedded) : rc;
+    if (rc != 0) {
+        return idem_error_set(error, IDEM_ERR_IO, rc,
+                              "store %s: no writer thread could be started: %s",
+                              options->path, strerror(rc));
+    }
+    return IDEM_OK;
+}
+
+static enum idem_code open_writer(struct idem_store **store,
+                                  const struct idem_store_options *options,
+                                  const struct idem_disk_options *disk,
+                                  const struct idem_url_parameter *parameters,
+                                  struct idem_error *error) {
+    struct idem_embedded *embedded = calloc(1, sizeof *embedded);
+    if (embedded == NULL) {
+        return idem_error_set(error, IDEM_ERR_NOMEM, 0, "no memory for a store");
+    }
+    embedded->base.ops = &embedded_ops;
+    embedded->log = options->log;
+    embedded->front_max = (size_t)parameters[FRONT].value;
+    embedded->interval_ns = (int64_t)parameters[COMMIT].value * 1000000;
+    embedded->event_fd = -1;
+    embedded->disk.file.fd = -1;
+    enum idem_code code = open_parts(embedded, disk, error);
+    if (code != IDEM_OK) {
+        free_parts(embedded);
+        return code;
+    }
+    *store = &embedded->base;
+    return IDEM_OK;
+}
+
+enum idem_code idem_embedded_open(struct idem_store **store,
+                                  const struct idem_store_options *options,
+                                  struct idem_error *error) {
+    struct idem_url_parameter parameters[PARAMETERS];
+    char *path = NULL;
+    enum idem_code code = parse_url(options->url, &path, parameters, error);
+    if (code == IDEM_OK) {
+        struct idem_disk_options disk = {
+            .path = path,
+            .map_size = (size_t)parameters[MAP].value,
+            .read_only = options->read_only,
+            .secret = options->secret,
+        };
+        code = options->read_only ? idem_viewer_open(store, &disk, error)
+                                  : open_writer(store, options, &disk, parameters, error);
+    }
+    free(path);
+    return code;
+}

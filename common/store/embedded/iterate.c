@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT
+ * Walking through all live records: first those in memory, then the rest of the file. */
+#include "store/embedded/embedded.h"
+
+#include "store/answer.h"
+#include "store/step.h"
+
+#include <stdlib.h>
+
+#define SHARDS 64
+
+static void lock(pthread_mutex_t *mutex) {
+    if (mutex != NULL) {
+        (void)pthread_mutex_lock(mutex);
+    }
+}
+
+static void unlock(pthread_mutex_t *mutex) {
+    if (mutex != NULL) {
+        (void)pthread_mutex_unlock(mutex);
+    }
+}
+
+/* Finds the next record and makes its result our own, since the view does not outlive the mutex. */
+static enum idem_disk_seek seek(const struct idem_disk_walk *walk,
+                                struct idem_digest *digest, struct idem_answer *answer,
+                                uint8_t **result) {
+    enum idem_disk_seek step = IDEM_DISK_FAILED;
+    *result = NULL;
+    *answer = (struct idem_answer){.code = IDEM_OK};
+    lock(walk->mutex);
+    if (idem_disk_view_begin(walk->disk) == IDEM_OK) {
+        step = idem_disk_seek(walk->disk, walk->now_ms, digest, &answer->record);
+        if (step == IDEM_DISK_FOUND) {
+            *result = idem_answer_own_result(answer);
+        }
+        idem_disk_view_end(walk->disk);
+    }
+    unlock(walk->mutex);
+    return answer->code == IDEM_OK ? step : IDEM_DISK_FAILED;
+}
+
+static bool skipped(const struct idem_disk_walk *walk, const struct idem_digest *digest) {
+    struct idem_record record;
+    return walk->skip != NULL && idem_record_set_find(walk->skip, digest, &record);
+}
+
+enum idem_code idem_disk_walk(const struct idem_disk_walk *walk, idem_store_visit *visit,
+                              void *arg, struct idem_error *error) {
+    struct idem_digest digest = {{0}};
+    bool more = true;
+    while (more) {
+        struct idem_answer answer;
+        uint8_t *result;
+        switch (seek(walk, &digest, &answer, &result)) {
+        case IDEM_DISK_FOUND:
+            more = skipped(walk, &digest) || visit(arg, &digest, &answer.record);
+            free(result);
+            more = more && idem_digest_step(&digest);
+            break;
+        case IDEM_DISK_MORE:
+            break;
+        case IDEM_DISK_END:
+            more = false;
+            break;
+        case IDEM_DISK_FAILED:
+            return idem_error_set(error, IDEM_ERR_IO, 0,
+                                  "store %s cannot be read through", walk->disk->path);
+        }
+    }
+    return IDEM_OK;
+}
+
+/* A copy of the front: the newer group's word counts. */
+static enum idem_code copy_front(struct idem_embedded *embedded,
+                                 struct idem_record_set *copy) {
+    enum idem_code code = IDEM_OK;
+    (void)pthread_mutex_lock(&embedded->mutex);
+    if (embedded->frozen.records != NULL) {
+        code = idem_record_set_merge(copy, embedded->frozen.records);
+    }
+    if (code == IDEM_OK) {
+        code = idem_record_set_merge(copy, embedded->active.records);
+    }
+    (void)pthread_mutex_unlock(&embedded->mutex);
+    return code;
+}
+
+/* Each record once: what the copy knows is not visited on disk, even if it arrives there meanwhile. */
+enum idem_code idem_embedded_iterate(struct idem_store *store, int64_t now_ms,
+                                     idem_store_visit *visit, void *arg,
+                                     struct idem_error *error) {
+    struct idem_embedded *embedded = idem_embedded_of(store);
+    struct idem_record_set copy;
+    enum idem_code code = idem_record_set_init(&copy, SHARDS) ? IDEM_OK : IDEM_ERR_NOMEM;
+    if (code == IDEM_OK) {
+        code = copy_front(embedded, &copy);
+    }
+    if (code != IDEM_OK) {
+        idem_record_set_fini(&copy);
+        return idem_error_set(error, code, 0, "no memory for a list of recent records");
+    }
+    struct idem_table_cursor cursor = {0, 0};
+    struct idem_digest digest;
+    struct idem_record record;
+    bool more = true;
+    while (more && idem_record_set_next(&copy, &cursor, &digest, &record)) {
+        if (idem_record_live(&record, now_ms)) {
+            more = visit(arg, &digest, &record);
+        }
+    }
+    if (more) {
+        struct idem_disk_walk walk = {&embedded->disk, &embedded->mutex, &copy, now_ms};
+        code = idem_disk_walk(&walk, visit, arg, error);
+    }
+    idem_record_set_fini(&copy);
+    return code;
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT
+ * The memory store: the reference model of the contract. Keeps nothing beyond its own life. */
+#include "store/answer.h"
+#include "store/backend.h"
+#include "store/record_set.h"
+#include "store/step.h"
+
+#include <stdlib.h>
+
+#define SHARDS 1024
+#define SWEEP_SLOTS                                                                      \
+    16 /* looked at with each change: purging keeps up with 16 times the arrivals */
+
+struct memory {
+    struct idem_store base;
+    struct idem_record_set records;
+    uint64_t purged;
+};
+
+static struct memory *memory_of(struct idem_store *store) {
+    return (struct memory *)store;
+}
+
+static void purge(struct memory *memory, int64_t now_ms) {
+    memory->purged += idem_record_set_sweep(&memory->records, SWEEP_SLOTS, now_ms);
+}
+
+/* The record, or state NONE. */
+static struct idem_record found_at(const struct memory *memory,
+                                   const struct idem_digest *digest) {
+    struct idem_record record = {.state = IDEM_RECORD_NONE};
+    (void)idem_record_set_find(&memory->records, digest, &record);
+    return record;
+}
+
+static void memory_claim(struct idem_store *store, const struct idem_claim *claim,
+                         idem_store_done *done, void *arg) {
+    struct memory *memory = memory_of(store);
+    struct idem_record found = found_at(memory, &claim->digest);
+    struct idem_record next;
+    struct idem_answer answer = {.code = IDEM_OK};
+    answer.outcome = idem_step_claim(&next, &found, claim);
+    if (answer.outcome != IDEM_CLAIM_NEW) {
+        answer.record = found;
+    }
+    uint8_t *copy = idem_answer_own_result(&answer);
+    if (answer.outcome == IDEM_CLAIM_NEW || answer.outcome == IDEM_CLAIM_TAKEN_OVER) {
+        answer.code = idem_record_set_put(&memory->records, &claim->digest, &next);
+    }
+    purge(memory, claim->now_ms);
+    done(arg, &answer);
+    free(copy);
+}
+
+static void memory_complete(struct idem_store *store,
+                            const struct idem_completion *completion,
+                            idem_store_done *done, void *arg) {
+    struct memory *memory = memory_of(store);
+    struct idem_record found = found_at(memory, &completion->digest);
+    struct idem_record next;
+    bool changed = false;
+    enum idem_code code = idem_step_complete(&next, &changed, &found, completion);
+    if (changed) {
+        code = idem_record_set_put(&memory->records, &completion->digest, &next);
+    }
+    purge(memory, completion->now_ms);
+    idem_answer_code(code, done, arg);
+}
+
+static void memory_abandon(struct idem_store *store, const struct idem_digest *digest,
+                           const struct idem_owner *owner, idem_store_done *done,
+                           void *arg) {
+    struct memory *memory = memory_of(store);
+    struct idem_record found = found_at(memory, digest);
+    enum idem_code code = idem_step_abandon(&found, owner);
+    if (code == IDEM_OK) {
+        idem_record_set_remove(&memory->records, digest);
+    }
+    idem_answer_code(code, done, arg);
+}
+
+static void memory_lookup(struct idem_store *store, const struct idem_digest *digest,
+                          int64_t now_ms, idem_store_done *done, void *arg) {
+    struct idem_answer answer = {.code = IDEM_ERR_NOT_FOUND};
+    answer.record = found_at(memory_of(store), digest);
+    if (idem_record_live(&answer.record, now_ms)) {
+        answer.code = IDEM_OK;
+    }
+    uint8_t *copy = idem_answer_own_result(&answer);
+    done(arg, &answer);
+    free(copy);
+}
+
+static void memory_forget(struct idem_store *store, const struct idem_digest *digest,
+                          idem_store_done *done, void *arg) {
+    struct memory *memory = memory_of(store);
+    struct idem_record found = found_at(memory, digest);
+    idem_record_set_remove(&memory->records, digest);
+    idem_answer_code(found.state != IDEM_RECORD_NONE ? IDEM_OK : IDEM_ERR_NOT_FOUND, done,
+                     arg);
+}
+
+/* Walks a copy, so that the visitor may use the store. */
+static enum idem_code memory_iterate(struct idem_store *store, int64_t now_ms,
+                                     idem_store_visit *visit, void *arg,
+                                     struct idem_error *error) {
+    struct idem_record_set copy;
+    enum idem_code code = idem_record_set_init(&copy, SHARDS) ? IDEM_OK : IDEM_ERR_NOMEM;
+    if (code == IDEM_OK) {
+        code = idem_record_set_merge(&copy, &memory_of(store)->records);
+    }
+    if (code != IDEM_OK) {
+        idem_record_set_fini(&copy);
+        return idem_error_set(error, code, 0, "no memory for a list of all records");
+    }
+    struct idem_table_cursor cursor = {0, 0};
+    struct idem_digest digest;
+    struct idem_record record;
+    bool more = true;
+    while (more && idem_record_set_next(&copy, &cursor, &digest, &record)) {
+        if (idem_record_live(&record, now_ms)) {
+            more = visit(arg, &digest, &record);
+        }
+    }
+    idem_record_set_fini(&copy);
+    return IDEM_OK;
+}
+
+static void memory_stats(struct idem_store *store, struct idem_store_stats *stats) {
+    const struct memory *memory = memory_of(store);
+    stats->keys = idem_record_set_count(&memory->records);
+    stats->bytes = idem_record_set_bytes(&memory->records);
+    stats->memory_entries = stats->keys;
+    stats->memory_bytes = stats->bytes;
+    stats->purged = memory->purged;
+}
+
+static int memory_poll_fd(struct idem_store *store) {
+    (void)store;
+    return -1;
+}
+
+static void memory_dispatch(struct idem_store *store) {
+    (void)store;
+}
+
+static enum idem_code memory_sync(struct idem_store *store, struct idem_error *error) {
+    (void)store;
+    (void)error;
+    return IDEM_OK;
+}
+
+static void memory_close(struct idem_store *store) {
+    struct memory *memory = memory_of(store);
+    idem_record_set_fini(&memory->records);
+    free(memory);
+}
+
+static const struct idem_store_ops memory_ops = {
+    .name = "memory",
+    .claim = memory_claim,
+    .complete = memory_complete,
+    .abandon = memory_abandon,
+    .lookup = memory_lookup,
+    .forget = memory_forget,
+    .iterate = memory_iterate,
+    .stats = memory_stats,
+    .poll_fd = memory_poll_fd,
+    .dispatch = memory_dispatch,
+    .sync = memory_sync,
+    .close = memory_close,
+};
+
+enum idem_code idem_memory_check(const char *url, struct idem_error *error) {
+    if (strcmp(url, "memory:") != 0) {
+        return idem_error_set(error, IDEM_ERR_INVALID, 0,
+                              "store URL: nothing may follow 'memory:'");
+    }
+    return IDEM_OK;
+}
+
+enum idem_code idem_memory_open(struct idem_store **store,
+                                const struct idem_store_options *options,
+                                struct idem_error *error) {
+    enum idem_code code = idem_memory_check(options->url, error);
+    if (code != IDEM_OK) {
+        return code;
+    }
+    if (options->read_only) {
+        return idem_error_set(error, IDEM_ERR_UNSUPPORTED, 0,
+                              "a memory: store lives inside its program; nothing of it "
+                              "can be seen from here");
+    }
+    struct memory *memory = calloc(1, sizeof *memory);
+    if (memory == NULL || !idem_record_set_init(&memory->records, SHARDS)) {
+        if (memory != NULL) {
+            memory_close(&memory->base);
+        }
+        return idem_error_set(error, IDEM_ERR_NOMEM, 0, "no memory for a store");
+    }
+    memory->base.ops = &memory_ops;
+    *store = &memory->base;
+    return IDEM_OK;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT
+ * Encoding and decoding of records. */
+#include "store/record.h"
+
+enum {
+    AT_VERSION = 0,
+    AT_STATE = 1,
+    AT_FIRST_SEEN = 2,
+    AT_UNTIL = 8,
+    AT_INSTANCE = 14,
+    FIXED_SIZE = 22,
+    INCARNATION_SIZE = 8,
+};
+#define HAS_FINGERPRINT 0x80
+
+static void put_little(uint8_t *out, uint64_t value, size_t bytes) {
+    for (size_t i = 0; i < bytes; i++) {
+        out[i] = (uint8_t)(value >> (8 * i));
+    }
+}
+
+static uint64_t get_little(const uint8_t *in, size_t bytes) {
+    uint64_t value = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        value |= (uint64_t)in[i] << (8 * i);
+    }
+    return value;
+}
+
+void idem_time_put(uint8_t out[6], int64_t ms) {
+    put_little(out, (uint64_t)ms, 6);
+}
+
+int64_t idem_time_get(const uint8_t in[6]) {
+    return (int64_t)get_little(in, 6);
+}
+
+static bool time_fits(int64_t ms) {
+    return ms >= 0 && ms <= IDEM_TIME_MAX_MS;
+}
+
+size_t idem_record_size(const struct idem_record *record) {
+    bool pending = record->state == IDEM_RECORD_PENDING;
+    bool done = record->state == IDEM_RECORD_DONE;
+    if ((!pending && !done) || !time_fits(record->first_seen_ms) ||
+        !time_fits(record->until_ms) || record->result.len > IDEM_RESULT_MAX ||
+        (pending && record->result.len > 0)) {
+        return 0;
+    }
+    return FIXED_SIZE + (size_t)(pending ? INCARNATION_SIZE : 0) +
+           (size_t)(record->has_fingerprint ? IDEM_DIGEST_SIZE : 0) + record->result.len;
+}
+
+void idem_record_encode(uint8_t *out, const struct idem_record *record) {
+    out[AT_VERSION] = IDEM_RECORD_VERSION;
+    out[AT_STATE] =
+        (uint8_t)(record->state | (record->has_fingerprint ? HAS_FINGERPRINT : 0));
+    idem_time_put(out + AT_FIRST_SEEN, record->first_seen_ms);
+    idem_time_put(out + AT_UNTIL, record->until_ms);
+    put_little(out + AT_INSTANCE, record->owner.instance, 8);
+    out += FIXED_SIZE;
+    if (record->state == IDEM_RECORD_PENDING) {
+        put_little(out, record->owner.incarnation, INCARNATION_SIZE);
+        out += INCARNATION_SIZE;
+    }
+    if (record->has_fingerprint) {
+        memcpy(out, record->fingerprint.bytes, IDEM_DIGEST_SIZE);
+        out += IDEM_DIGEST_SIZE;
+    }
+    if (record->result.len > 0) {
+        memcpy(out, record->result.data, record->result.len);
+    }
+}
+
+/* Takes count bytes off the front of rest; NULL where there are fewer. */
+static const uint8_t *take(struct idem_span *rest, size_t count) {
+    if (rest->len < count) {
+        return NULL;
+    }
+    const uint8_t *taken = rest->data;
+    rest->data += count;
+    rest->len -= count;
+    return taken;
+}
+
+static bool decode_tail(struct idem_record *record, struct idem_span rest) {
+    if (record->state == IDEM_RECORD_PENDING) {
+        const uint8_t *incarnation = take(&rest, INCARNATION_SIZE);
+        if (incarnation == NULL) {
+            return false;
+        }
+        record->owner.incarnation = get_little(incarnation, INCARNATION_SIZE);
+    }
+    if (record->has_fingerprint) {
+        const uint8_t *fingerprint = take(&rest, IDEM_DIGEST_SIZE);
+        if (fingerprint == NULL) {
+            return false;
+        }
+        memcpy(record->fingerprint.bytes, fingerprint, IDEM_DIGEST_SIZE);
+    }
+    if (rest.len > 0) {
+        record->result = rest;
+    }
+    return rest.len <= IDEM_RESULT_MAX &&
+           (rest.len == 0 || record->state == IDEM_RECORD_DONE);
+}
+
+static bool decode_state(struct idem_record *record, uint8_t byte) {
+    record->has_fingerprint = (byte & HAS_FINGERPRINT) != 0;
+    switch (byte & ~HAS_FINGERPRINT) {
+    case IDEM_RECORD_PENDING:
+        record->state = IDEM_RECORD_PENDING;
+        return true;
+    case IDEM_RECORD_DONE:
+        record->state = IDEM_RECORD_DONE;
+        return true;
+    default:
+        return false;
+    }
+}
+
+enum idem_code idem_record_decode(struct idem_record *record, struct idem_span bytes) {
+    memset(record, 0, sizeof *record);
+    if (bytes.len < 1 || bytes.data[AT_VERSION] == 0) {
+        return IDEM_ERR_FORMAT;
+    }
+    if (bytes.data[AT_VERSION] > IDEM_RECORD_VERSION) {
+        return IDEM_ERR_VERSION;
+    }
+    struct idem_record found = {.state = IDEM_RECORD_NONE};
+    const uint8_t *fixed = take(&bytes, FIXED_SIZE);
+    if (fixed == NULL || !decode_state(&found, fixed[AT_STATE])) {
+        return IDEM_ERR_FORMAT;
+    }
+    found.first_seen_ms = idem_time_get(fixed + AT_FIRST_SEEN);
+    found.until_ms = idem_time_get(fixed + AT_UNTIL);
+    found.owner.instance = get_little(fixed + AT_INSTANCE, 8);
+    if (!decode_tail(&found, bytes)) {
+        return IDEM_ERR_FORMAT;
+    }
+    *record = found;
+    return IDEM_OK;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+ * Records as bytes: the only file that knows how a record looks on disk.
+ *
+ * Version 1, little endian, no padding:
+ *
+ *   offset  bytes
+ *        0      1  version: 1
+ *        1      1  state (1 pending, 2 done), + 0x80 where a fingerprint is there
+ *        2      6  first_seen_ms
+ *        8      6  until_ms
+ *       14      8  owner.instance
+ *       22      8  owner.incarnation        pending only
+ *               16 fingerprint              with 0x80 only
+ *                  result: whatever is left done only
+ *
+ * 38 bytes for a done record with a fingerprint and no result.
+ *
+ * To change the format:
+ *  1. raise IDEM_RECORD_VERSION and write the new layout under the old one above;
+ *  2. rename today's decoder to decode_v1 and keep it: stores live longer than programs;
+ *  3. encode in the new version only; a record is rewritten whenever it changes, and expires anyway;
+ *  4. keep the golden bytes of the old version in tests/unit/store/test_record.c and add new ones;
+ *  5. raise the version in the meta record (embedded/disk.c) only if an old program must not write
+ *     into a new file: an old program answers IDEM_ERR_VERSION for the single records it cannot read. */
+#ifndef IDEM_STORE_RECORD_H
+#define IDEM_STORE_RECORD_H
+
+#include <idem/store.h>
+
+#define IDEM_RECORD_VERSION 1
+
+/* 48 bits of milliseconds reach into the year 10889. */
+#define IDEM_TIME_MAX_MS ((INT64_C(1) << 48) - 1)
+
+/* The bytes that record takes; 0 where it cannot be encoded: neither pending nor done, a time outside
+ * 0..IDEM_TIME_MAX_MS, a result that is longer than IDEM_RESULT_MAX or belongs to a pending record. */
+size_t idem_record_size(const struct idem_record *record);
+
+/* Writes idem_record_size(record) bytes, which must not be 0. */
+void idem_record_encode(uint8_t *out, const struct idem_record *record);
+
+/* The bytes may come from anywhere. The result is borrowed from them. IDEM_ERR_VERSION: a newer
+ * version; IDEM_ERR_FORMAT: not a record. *record is zeroed on error. */
+IDEM_MUST_USE enum idem_code idem_record_decode(struct idem_record *record,
+                                                struct idem_span bytes);
+
+/* 48-bit little-endian times, also used by the table of records. */
+void idem_time_put(uint8_t out[6], int64_t ms);
+int64_t idem_time_get(const uint8_t in[6]);
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT
+ * The transitions of a record: none -> pending -> done, and back to none. */
+#include "store/step.h"
+
+static bool same_owner(const struct idem_owner *a, const struct idem_owner *b) {
+    return a->instance == b->instance && a->incarnation == b->incarnation;
+}
+
+bool idem_record_expired(enum idem_record_state state, int64_t until_ms, int64_t now_ms) {
+    int64_t kept_ms = state == IDEM_RECORD_PENDING ? IDEM_DOUBT_KEPT_MS : 0;
+    return now_ms >= until_ms && now_ms - until_ms >= kept_ms;
+}
+
+/* An owner with the claimer's instance and another incarnation is the claimer itself before a crash:
+ * it cannot complete any more, so there is no lease to wait for. */
+static bool may_take_over(const struct idem_record *found,
+                          const struct idem_claim *claim) {
+    bool left_by_ourselves = found->owner.instance == claim->owner.instance &&
+                             found->owner.incarnation != claim->owner.incarnation;
+    return left_by_ourselves || !idem_record_live(found, claim->now_ms);
+}
+
+static enum idem_claim_outcome claim_outcome(const struct idem_record *found,
+                                             const struct idem_claim *claim) {
+    switch (found->state) {
+    case IDEM_RECORD_PENDING:
+        return may_take_over(found, claim) ? IDEM_CLAIM_TAKEN_OVER : IDEM_CLAIM_IN_FLIGHT;
+    case IDEM_RECORD_DONE:
+    case IDEM_RECORD_SEQUENCE:
+        return idem_record_live(found, claim->now_ms) ? IDEM_CLAIM_DONE : IDEM_CLAIM_NEW;
+    case IDEM_RECORD_NONE:
+        break;
+    }
+    return IDEM_CLAIM_NEW;
+}
+
+enum idem_claim_outcome idem_step_claim(struct idem_record *next,
+                                        const struct idem_record *found,
+                                        const struct idem_claim *claim) {
+    enum idem_claim_outcome outcome = claim_outcome(found, claim);
+    if (outcome == IDEM_CLAIM_NEW || outcome == IDEM_CLAIM_TAKEN_OVER) {
+        *next = (struct idem_record){
+            .state = IDEM_RECORD_PENDING,
+            .has_fingerprint = claim->has_fingerprint,
+            .fingerprint = claim->fingerprint,
+            .owner = claim->owner,
+            .first_seen_ms =
+                outcome == IDEM_CLAIM_NEW ? claim->now_ms : found->first_seen_ms,
+            .until_ms = claim->now_ms + claim->lease_ms,
+        };
+    }
+    return outcome;
+}
+
+static void make_done(struct idem_record *next, const struct idem_record *found,
+                      const struct idem_completion *completion) {
+    *next = *found;
+    next->state = IDEM_RECORD_DONE;
+    next->owner.incarnation = 0; /* of who completed it, only the instance is kept */
+    next->until_ms = completion->now_ms + completion->ttl_ms;
+    next->result = completion->result;
+}
+
+enum idem_code idem_step_complete(struct idem_record *next, bool *changed,
+                                  const struct idem_record *found,
+                                  const struct idem_completion *completion) {
+    *changed = false;
+    switch (found->state) {
+    case IDEM_RECORD_PENDING:
+        if (!same_owner(&found->owner, &completion->owner)) {
+            return IDEM_ERR_NOT_OWNER;
+        }
+        make_done(next, found, completion);
+        *changed = true;
+        return IDEM_OK;
+    case IDEM_RECORD_DONE:
+        if (!idem_record_live(found, completion->now_ms)) {
+            return IDEM_ERR_NOT_FOUND;
+        }
+        return found->owner.instance == completion->owner.instance ? IDEM_OK
+                                                                   : IDEM_ERR_NOT_OWNER;
+    case IDEM_RECORD_SEQUENCE:
+        return IDEM_ERR_NOT_OWNER;
+    case IDEM_RECORD_NONE:
+        break;
+    }
+    return IDEM_ERR_NOT_FOUND;
+}
+
+enum idem_code idem_step_abandon(const struct idem_record *found,
+                                 const struct idem_owner *owner) {
+    switch (found->state) {
+    case IDEM_RECORD_PENDING:
+        return same_owner(&found->owner, owner) ? IDEM_OK : IDEM_ERR_NOT_OWNER;
+    case IDEM_RECORD_DONE:
+    case IDEM_RECORD_SEQUENCE:
+        return IDEM_ERR_NOT_OWNER;
+    case IDEM_RECORD_NONE:
+        break;
+    }
+    return IDEM_ERR_NOT_FOUND;
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT
+ * The public face of all stores: which backend a URL names, and arguments checked in one place. */
+#include "store/answer.h"
+#include "store/backend.h"
+#include "store/record.h"
+
+struct backend {
+    const char *scheme;      /* what a URL of it begins with */
+    idem_backend_open *open; /* NULL: a backend that this build lacks, called name */
+    idem_backend_check *check;
+    const char *name;
+};
+
+static const struct backend backends[] = {
+    {"memory:", idem_memory_open, idem_memory_check, "memory"},
+    {"embedded:", idem_embedded_open, idem_embedded_check, "embedded"},
+    {"redis:", NULL, NULL, "redis"},
+    {"rediss:", NULL, NULL, "redis"},
+    {"unix:", NULL, NULL, "redis"},
+};
+
+static enum idem_code find_backend(const struct backend **found, const char *url,
+                                   struct idem_error *error) {
+    for (size_t i = 0; url != NULL && i < sizeof backends / sizeof backends[0]; i++) {
+        const struct backend *backend = &backends[i];
+        if (strncmp(url, backend->scheme, strlen(backend->scheme)) != 0) {
+            continue;
+        }
+        if (backend->open == NULL) {
+            return idem_error_set(error, IDEM_ERR_UNSUPPORTED, 0,
+                                  "this build has no %s store (for %s); use "
+                                  "embedded:///PATH",
+                                  backend->name, backend->scheme);
+        }
+        *found = backend;
+        return IDEM_OK;
+    }
+    return idem_error_set(error, IDEM_ERR_INVALID, 0,
+                          "store URL '%.80s' is not of a known form: embedded:///PATH, "
+                          "memory:",
+                          url != NULL ? url : "");
+}
+
+enum idem_code idem_store_url_check(const char *url, struct idem_error *error) {
+    const struct backend *backend = NULL;
+    enum idem_code code = find_backend(&backend, url, error);
+    return code == IDEM_OK ? backend->check(url, error) : code;
+}
+
+enum idem_code idem_store_open(struct idem_store **store,
+                               const struct idem_store_options *options,
+                               struct idem_error *error) {
+    const struct backend *backend = NULL;
+    *store = NULL;
+    enum idem_code code = find_backend(&backend, options->url, error);
+    return code == IDEM_OK ? backend->open(store, options, error) : code;
+}
+
+void idem_store_close(struct idem_store *store) {
+    if (store != NULL) {
+        store->ops->close(store);
+    }
+}
+
+/* A moment and a duration from it that a record can hold. */
+static bool times_fit(int64_t now_ms, int64_t duration_ms) {
+    return now_ms >= 0 && duration_ms > 0 && now_ms <= IDEM_TIME_MAX_MS &&
+           duration_ms <= IDEM_TIME_MAX_MS - now_ms;
+}
+
+void idem_store_claim(struct idem_store *store, const struct idem_claim *claim,
+                      idem_store_done *done, void *arg) {
+    if (!times_fit(claim->now_ms, claim->lease_ms)) {
+        idem_answer_code(IDEM_ERR_INVALID, done, arg);
+        return;
+    }
+    store->ops->claim(store, claim, done, arg);
+}
+
+void idem_store_complete(struct idem_store *store,
+                         const struct idem_completion *completion, idem_store_done *done,
+                         void *arg) {
+    if (!times_fit(completion->now_ms, completion->ttl_ms) ||
+        completion->result.len > IDEM_RESULT_MAX) {
+        idem_answer_code(IDEM_ERR_INVALID, done, arg);
+        return;
+    }
+    store->ops->complete(store, completion, done, arg);
+}
+
+void idem_store_abandon(struct idem_store *store, const struct idem_digest *digest,
+                        const struct idem_owner *owner, idem_store_done *done,
+                        void *arg) {
+    store->ops->abandon(store, digest, owner, done, arg);
+}
+
+void idem_store_lookup(struct idem_store *store, const struct idem_digest *digest,
+                       int64_t now_ms, idem_store_done *done, void *arg) {
+    store->ops->lookup(store, digest, now_ms, done, arg);
+}
+
+void idem_store_forget(struct idem_store *store, const struct idem_digest *digest,
+                       idem_store_done *done, void *arg) {
+    store->ops->forget(store, digest, done, arg);
+}
+
+enum idem_code idem_store_iterate(struct idem_store *store, int64_t now_ms,
+                                  idem_store_visit *visit, void *arg,
+                                  struct idem_error *error) {
+    return store->ops->iterate(store, now_ms, visit, arg, error);
+}
+
+void idem_store_stats(struct idem_store *store, struct idem_store_stats *stats) {
+    *stats = (struct idem_store_stats){.keys = 0};
+    store->ops->stats(store, stats);
+}
+
+int idem_store_poll_fd(struct idem_store *store) {
+    return store->ops->poll_fd(store);
+}
+
+void idem_store_dispatch(struct idem_store *store) {
+    store->ops->dispatch(store);
+}
+
+enum idem_code idem_store_sync(struct idem_store *store, struct idem_error *error) {
+    return store->ops->sync(store, error);
+}

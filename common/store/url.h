@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ * The parameters of a store's URL: ?name=value&name=value. */
+#ifndef IDEM_STORE_URL_H
+#define IDEM_STORE_URL_H
+
+#include <idem/error.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct idem_url_unit {
+    const char *name;
+    uint64_t factor;
+};
+
+struct idem_url_parameter {
+    const char *name;
+    const struct idem_url_unit *units; /* ends with a NULL name */
+    uint64_t least;
+    uint64_t most;
+    const char *
+        form; /* what is right, for messages: "a size from 1MiB to 1TiB, such as 64MiB" */
+    uint64_t value; /* the default before, what was given afterwards */
+    bool given;
+};
+
+/* query: what follows the question mark; NULL: nothing. IDEM_ERR_INVALID: unknown or repeated names,
+ * values that are not as the form says. */
+IDEM_MUST_USE enum idem_code idem_url_parameters(const char *query,
+                                                 struct idem_url_parameter *parameters,
+                                                 size_t count, struct idem_error *error);
+
+#endif
