@@ -28,7 +28,7 @@
  *   after complete's group commits         done: the next copy is a duplicate
  *   while a group is being committed       all of a transaction or nothing of it: LMDB writes to free
  *                                          pages, syncs, and then moves one meta page, synchronously.
- *                                          Groups beyond 16384 changes take several transactions
+ *                                          Groups beyond 1024 changes take several transactions
  *   between commit and dispatch            the record; the operation was never answered
  * So without durable, a crash forgets at most the last commit= interval and the time that the disk needs
  * for one group; kill -9 and power loss cost the same.

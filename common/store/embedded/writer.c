@@ -28,7 +28,7 @@
 #define SWEEP_LEAST    256
 #define SWEEP_ROUNDS                                                                     \
     2 /* after the last change: the round that was under way, and a whole one */
-#define TRANSACTION_MOST 16384 /* changes; keeps LMDB's dirty pages below 64 MiB or so */
+#define TRANSACTION_MOST 1024 /* changes; see write_group */
 #define GROWTHS_MOST     32
 
 /* What one attempt is about, so that it can run without the mutex. */
@@ -105,6 +105,9 @@ static int commit(struct idem_embedded *embedded, struct attempt *attempt,
     return rc;
 }
 
+/* A large group takes several transactions: each change copies a page, and the pages of the last two
+ * transactions cannot be reused. At a million keys, 16384 changes a transaction make a file of 160 bytes
+ * a key, 1024 one of 104. Records are independent of each other, so nothing needs the whole group. */
 static void write_group(struct idem_embedded *embedded, struct attempt *attempt) {
     if (!list_digests(attempt)) {
         attempt->rc = ENOMEM;
