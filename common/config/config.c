@@ -68,7 +68,7 @@ enum idem_code idem_config_parse(struct idem_config *config, const char *name,
 
 static enum idem_code refuse_file(const char *path, struct idem_error *error) {
     int reason = errno;
-    return idem_error_set(error, IDEM_ERR_IO, reason, "%s: cannot be read: %s", path,
+    return idem_error_set(error, IDEM_ERR_IO, reason, "%.300s: cannot be read: %s", path,
                           strerror(reason));
 }
 

@@ -6,20 +6,24 @@
 #include <stdio.h>
 
 #define NAME_SHOWN 200 /* bytes of the file's name: the finding must fit behind it */
+#define KEY_SHOWN  64  /* bytes of a key */
 #define WORD_MAX   32  /* longer words are nobody's typing error */
 
-void idem_config_locate(struct idem_config_reader *reader, int line, const char *path,
-                        const char *key) {
-    reader->line = line;
-    const char *element = strstr(path, "[]");
-    int head = (int)(element != NULL ? element - path : (ptrdiff_t)strlen(path));
-    char index[24] = "";
-    if (element != NULL) {
-        (void)snprintf(index, sizeof index, "[%zu]", reader->rule);
+/* A cut may have left the beginning of a character of several bytes at the end of the text. */
+static void drop_partial_character(char *text) {
+    size_t len = strlen(text);
+    size_t at = len;
+    while (at > 0 && ((unsigned char)text[at - 1] & 0xc0) == 0x80) {
+        at--;
     }
-    (void)snprintf(reader->path, sizeof reader->path, "%.*s%s%s%s%s", head, path, index,
-                   element != NULL ? element + 2 : "",
-                   key != NULL && path[0] != '\0' ? "." : "", key != NULL ? key : "");
+    if (at == 0 || (unsigned char)text[at - 1] < 0xc0) {
+        return;
+    }
+    unsigned char lead = (unsigned char)text[at - 1];
+    size_t whole = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+    if (len - (at - 1) < whole) {
+        text[at - 1] = '\0';
+    }
 }
 
 /* Names and values come from the file: one finding stays one line, whatever they hold. */
@@ -41,6 +45,7 @@ static void compose(const struct idem_config_reader *reader, char *out, size_t s
     if (used > 0 && (size_t)used < size) {
         (void)vsnprintf(out + used, size - (size_t)used, format, args);
     }
+    drop_partial_character(out);
     make_printable(out);
 }
 
@@ -67,8 +72,8 @@ void idem_config_remark(struct idem_config_reader *reader, const char *format, .
 }
 
 enum idem_code idem_config_nomem(struct idem_config_reader *reader) {
-    return idem_error_set(reader->error, IDEM_ERR_NOMEM, 0, "%s: out of memory",
-                          reader->name);
+    return idem_error_set(reader->error, IDEM_ERR_NOMEM, 0,
+                          "out of memory while a configuration was read");
 }
 
 struct range {
@@ -121,22 +126,38 @@ void idem_config_mask(char *out, size_t size, const char *text) {
         }
     }
     out[used] = '\0';
+    drop_partial_character(out);
+}
+
+/* A key may be anything, even a URL that was meant to be a value. */
+void idem_config_locate(struct idem_config_reader *reader, int line, const char *path,
+                        const char *key) {
+    reader->line = line;
+    const char *element = strstr(path, "[]");
+    int head = (int)(element != NULL ? element - path : (ptrdiff_t)strlen(path));
+    char index[24] = "";
+    char shown[KEY_SHOWN] = "";
+    if (element != NULL) {
+        (void)snprintf(index, sizeof index, "[%zu]", reader->rule);
+    }
+    if (key != NULL) {
+        idem_config_mask(shown, sizeof shown, key);
+    }
+    (void)snprintf(reader->path, sizeof reader->path, "%.*s%s%s%s%s", head, path, index,
+                   element != NULL ? element + 2 : "",
+                   key != NULL && path[0] != '\0' ? "." : "", shown);
 }
 
 const char *idem_config_quoted(struct idem_config_quote *quote, const char *text) {
-    enum { ROOM = 3 }; /* for "...", beside the quotes */
-    char shown[sizeof quote->text - 2 - ROOM] = "";
+    enum { MOST = sizeof quote->text - sizeof "'...'" };
+    char shown[MOST + 8]; /* enough more to see that there is more */
     idem_config_mask(shown, sizeof shown, text);
-    size_t len = strlen(shown);
-    bool cut = len + 1 == sizeof shown;
-    while (cut && len > 0 && ((unsigned char)shown[len - 1] & 0xc0) == 0x80) {
-        len--; /* the rest of a character of several bytes */
+    bool cut = strlen(shown) > MOST;
+    if (cut) {
+        shown[MOST] = '\0';
+        drop_partial_character(shown);
     }
-    if (cut && len > 0 && (unsigned char)shown[len - 1] >= 0xc0) {
-        len--;
-    }
-    (void)snprintf(quote->text, sizeof quote->text, "'%.*s%s'", (int)len, shown,
-                   cut ? "..." : "");
+    (void)snprintf(quote->text, sizeof quote->text, "'%s%s'", shown, cut ? "..." : "");
     return quote->text;
 }
 

@@ -427,7 +427,7 @@ static void rules_beyond_the_limit(void **state) {
     assert_refused("1: rules: 257 rules; at most 256 are possible", text, strlen(text));
 }
 
-static void control_characters_stay_out_of_messages(void **state) {
+static void messages_hold_no_control_characters_or_passwords(void **state) {
     static const struct mistake mistakes[] = {
         {"1: a?b: unknown key; known here are instance, secret_file, store, rules, "
          "bridge, "
@@ -435,6 +435,10 @@ static void control_characters_stay_out_of_messages(void **state) {
          "\"a\\nb\": 1\n"},
         {"1: instance: 'a?[2Jb' is not a name; write 1 to 128 of A-Z a-z 0-9 _ . -",
          "instance: \"a\\e[2Jb\"\n"},
+        {"1: redis://me:*@host: unknown key; known here are instance, secret_file, "
+         "store, "
+         "rules, bridge, mqtt, http, log",
+         "'redis://me:s3cret@host': 1\n"},
     };
     (void)state;
     ASSERT_ALL_REFUSED(mistakes);
@@ -456,7 +460,7 @@ int main(void) {
         cmocka_unit_test(documents_that_are_out_of_bounds),
         cmocka_unit_test(files_that_are_too_long),
         cmocka_unit_test(rules_beyond_the_limit),
-        cmocka_unit_test(control_characters_stay_out_of_messages),
+        cmocka_unit_test(messages_hold_no_control_characters_or_passwords),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
