@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT
+ * The receiver beside its decisions: late answers, claims, propagation. What a copy gets in which situation,
+ * tests/scenarios says. */
+#include "receiving.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void an_answer_at_once_decides_before_submit_returns(void **state) {
+    struct receiving *fixture = *state;
+    struct idem_delivery delivery = receiving_submit_now(fixture, "K");
+    assert_int_equal(delivery.verdict, IDEM_VERDICT_DELIVER);
+    assert_int_equal(delivery.reason, IDEM_REASON_NEW);
+    assert_true(delivery.claimed);
+    assert_true(delivery.has_identity);
+    assert_ptr_equal(delivery.rule, &fixture->rules.rules[0]);
+    assert_string_equal(delivery.rule_name, "orders");
+    assert_int_equal(delivery.ttl_ms, 10000);
+}
+
+static void late_answers_decide_the_right_copies_in_any_order(void **state) {
+    struct receiving *fixture = *state;
+    struct idem_delivery deliveries[3];
+    unsigned decisions[3] = {0, 0, 0};
+    static const char *const keys[] = {"K", "L", "K"};
+    fake_store_delay(fixture->fake, true);
+    for (size_t i = 0; i < 3; i++) {
+        receiving_submit(fixture, keys[i], &deliveries[i], &decisions[i]);
+        assert_int_equal(decisions[i], 0);
+    }
+    fake_store_release(fixture->fake, 1);
+    assert_int_equal(decisions[1], 1);
+    assert_int_equal(deliveries[1].reason, IDEM_REASON_NEW);
+    fake_store_release(fixture->fake, 1);
+    assert_int_equal(decisions[2], 1);
+    assert_int_equal(deliveries[2].reason, IDEM_REASON_NEW);
+    assert_int_equal(decisions[0], 0);
+    fake_store_release(fixture->fake, 0);
+    assert_int_equal(deliveries[0].reason, IDEM_REASON_IN_FLIGHT);
+    assert_int_equal(deliveries[0].retry_at_ms, NOW_MS + 2000);
+    assert_int_equal(decisions[0] + decisions[1] + decisions[2], 3);
+}
+
+static void the_claim_says_who_wants_what_for_how_long(void **state) {
+    struct receiving *fixture = *state;
+    sample_spec(&fixture->rules.rules[0].fingerprint, "payload");
+    struct idem_delivery delivery = receiving_submit_now(fixture, "K");
+    const struct idem_claim *claim = fake_store_claim(fixture->fake);
+    assert_true(idem_digest_equal(&claim->digest, &delivery.digest));
+    assert_true(claim->has_fingerprint);
+    assert_true(idem_digest_equal(&claim->fingerprint, &delivery.fingerprint));
+    assert_int_equal(claim->now_ms, NOW_MS);
+    assert_int_equal(claim->lease_ms, 2000);
+    assert_int_equal(claim->owner.incarnation, 7);
+    assert_false(claim->durable);
+}
+
+static void a_store_failure_says_why(void **state) {
+    struct receiving *fixture = *state;
+    fake_store_fail(fixture->fake, IDEM_ERR_FULL, 1);
+    struct idem_delivery delivery = receiving_submit_now(fixture, "K");
+    assert_int_equal(delivery.reason, IDEM_REASON_STORE_FAILURE);
+    assert_int_equal(delivery.store_code, IDEM_ERR_FULL);
+    assert_false(delivery.claimed);
+}
+
+static void what_was_found_tells_when_it_was_first_seen(void **state) {
+    struct receiving *fixture = *state;
+    struct idem_delivery first = receiving_submit_now(fixture, "K");
+    idem_receiver_complete(fixture->receiver, &first, NOW_MS, NULL, NULL);
+    assert_int_equal(first.first_seen_ms, 0);
+    struct idem_delivery second = receiving_submit_now(fixture, "K");
+    assert_int_equal(second.first_seen_ms, NOW_MS);
+}
+
+static void a_delivered_conflict_holds_no_claim(void **state) {
+    struct receiving *fixture = *state;
+    struct idem_rule *rule = &fixture->rules.rules[0];
+    sample_spec(&rule->fingerprint, "property:amount");
+    rule->policies.on_conflict = IDEM_ACTION_DELIVER;
+    struct idem_delivery first = receiving_submit_now(fixture, "K");
+    idem_receiver_complete(fixture->receiver, &first, NOW_MS, NULL, NULL);
+    struct idem_delivery conflict;
+    unsigned decisions = 0;
+    sample_add(&fixture->sample, "id", "K");
+    sample_add(&fixture->sample, "amount", "5");
+    idem_receiver_submit(fixture->receiver, &fixture->sample.message, NOW_MS, &conflict,
+                         receiving_decided, &decisions);
+    assert_int_equal(conflict.reason, IDEM_REASON_CONFLICT);
+    assert_int_equal(conflict.verdict, IDEM_VERDICT_DELIVER);
+    assert_false(conflict.claimed);
+}
+
+/* What a copy submitted with the fixture's sample and decided at once would carry on. */
+static void assert_carries(struct receiving *fixture,
+                           const struct idem_delivery *delivery, const char *expected_as,
+                           const char *expected_text) {
+    const char *as = "?";
+    const char *text = "?";
+    size_t len = idem_receiver_propagation(fixture->receiver, delivery, &as, &text);
+    if (expected_as == NULL) {
+        assert_int_equal(len, 0);
+        assert_null(as);
+        assert_null(text);
+        return;
+    }
+    assert_int_equal(len, strlen(expected_text));
+    assert_string_equal(as, expected_as);
+    assert_string_equal(text, expected_text);
+}
+
+static void a_rule_that_does_not_propagate_carries_nothing(void **state) {
+    struct receiving *fixture = *state;
+    struct idem_delivery delivery = receiving_submit_now(fixture, "K");
+    assert_carries(fixture, &delivery, NULL, NULL);
+}
+
+static void the_key_travels_until_the_next_submit(void **state) {
+    struct receiving *fixture = *state;
+    struct idem_delivery first;
+    struct idem_delivery second;
+    unsigned decisions = 0;
+    fixture->rules.rules[0].propagate.as = sample_text("idempotency-key");
+    receiving_submit(fixture, "K", &first, &decisions);
+    assert_carries(fixture, &first, "idempotency-key", "K");
+    idem_receiver_complete(fixture->receiver, &first, NOW_MS, NULL, NULL);
+    assert_carries(fixture, &first, "idempotency-key", "K");
+    receiving_submit(fixture, "L", &second, &decisions);
+    assert_carries(fixture, &first, NULL, NULL);
+    assert_carries(fixture, &second, "idempotency-key", "L");
+}
+
+static void a_copy_that_was_not_identified_carries_nothing(void **state) {
+    struct receiving *fixture = *state;
+    struct idem_delivery delivery;
+    unsigned decisions = 0;
+    fixture->rules.rules[0].propagate.as = sample_text("idempotency-key");
+    receiving_submit(fixture, "K", &delivery, &decisions);
+    receiving_submit(fixture, "", &delivery, &decisions);
+    assert_int_equal(delivery.reason, IDEM_REASON_MISSING_KEY);
+    assert_carries(fixture, &delivery, NULL, NULL);
+}
+
+struct carried {
+    struct receiving *fixture;
+    const char *expected;
+    unsigned decisions;
+};
+
+static void check_carried(void *arg, struct idem_delivery *delivery) {
+    struct carried *carried = arg;
+    carried->decisions++;
+    assert_carries(carried->fixture, delivery, "idempotency-key", carried->expected);
+}
+
+static void copies_that_are_decided_later_carry_their_own_keys(void **state) {
+    struct receiving *fixture = *state;
+    struct idem_delivery deliveries[3];
+    struct carried carried[3] = {{fixture, "K", 0}, {fixture, "L", 0}, {fixture, "M", 0}};
+    fixture->rules.rules[0].propagate.as = sample_text("idempotency-key");
+    fake_store_delay(fixture->fake, true);
+    for (unsigned round = 1; round <= 2; round++) {
+        for (size_t i = 0; i < 3; i++) {
+            struct sample sample;
+            sample_init(&sample);
+            sample_add(&sample, "id", carried[i].expected);
+            idem_receiver_submit(fixture->receiver, &sample.message, NOW_MS,
+                                 &deliveries[i], check_carried, &carried[i]);
+        }
+        fake_store_release(fixture->fake, 2);
+        fake_store_release(fixture->fake, 0);
+        fake_store_release(fixture->fake, 0);
+        assert_int_equal(carried[0].decisions + carried[1].decisions +
+                             carried[2].decisions,
+                         3 * round);
+    }
+}
+
+static void rules_can_be_replaced_under_open_copies(void **state) {
+    struct receiving *fixture = *state;
+    struct idem_rule rule;
+    struct idem_ruleset next;
+    struct carried carried = {fixture, "K", 0};
+    struct idem_delivery delivery;
+    fixture->rules.rules[0].propagate.as = sample_text("idempotency-key");
+    fixture->rules.rules[0].policies.on_store_failure = IDEM_ACTION_REFUSE;
+    sample_add(&fixture->sample, "id", "K");
+    fake_store_delay(fixture->fake, true);
+    fake_store_fail(fixture->fake, IDEM_ERR_IO, 1);
+    idem_receiver_submit(fixture->receiver, &fixture->sample.message, NOW_MS, &delivery,
+                         check_carried, &carried);
+    sample_rule(&rule, "invoices");
+    sample_set(&next, &rule);
+    assert_int_equal(idem_receiver_set_rules(fixture->receiver, &next, NULL), IDEM_OK);
+    idem_ruleset_fini(&fixture->rules);
+    fixture->rules = next;
+    assert_int_equal(idem_receiver_set_rules(fixture->receiver, &fixture->rules, NULL),
+                     IDEM_OK);
+    fake_store_release_all(fixture->fake);
+    assert_int_equal(carried.decisions, 1);
+    assert_null(delivery.rule);
+    assert_string_equal(delivery.rule_name, "orders");
+    assert_int_equal(delivery.verdict, IDEM_VERDICT_REFUSE);
+}
+
+#define WITH_RECEIVER(test)                                                              \
+    cmocka_unit_test_setup_teardown(test, receiving_open, receiving_close)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        WITH_RECEIVER(an_answer_at_once_decides_before_submit_returns),
+        WITH_RECEIVER(late_answers_decide_the_right_copies_in_any_order),
+        WITH_RECEIVER(the_claim_says_who_wants_what_for_how_long),
+        WITH_RECEIVER(a_store_failure_says_why),
+        WITH_RECEIVER(what_was_found_tells_when_it_was_first_seen),
+        WITH_RECEIVER(a_delivered_conflict_holds_no_claim),
+        WITH_RECEIVER(a_rule_that_does_not_propagate_carries_nothing),
+        WITH_RECEIVER(the_key_travels_until_the_next_submit),
+        WITH_RECEIVER(a_copy_that_was_not_identified_carries_nothing),
+        WITH_RECEIVER(copies_that_are_decided_later_carry_their_own_keys),
+        WITH_RECEIVER(rules_can_be_replaced_under_open_copies),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
