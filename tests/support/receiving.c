@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * A receiver on the memory store behind the fake one, for the tests of the receiver. */
+ * A receiver on the memory store behind the scripted one, for the tests of the receiver. */
 #include "receiving.h"
 
 #include <stdio.h>
@@ -16,7 +16,7 @@ static void hear(void *context, enum idem_log_level level, const char *event,
 
 struct idem_receiver_options receiving_options(struct receiving *fixture) {
     return (struct idem_receiver_options){
-        .store = fake_store_handle(fixture->fake),
+        .store = scripted_store_handle(fixture->scripted),
         .rules = &fixture->rules,
         .instance = "edge-1",
         .incarnation = 7,
@@ -31,7 +31,7 @@ int receiving_open(void **state) {
     struct idem_rule rule;
     assert_non_null(fixture);
     assert_int_equal(idem_store_open(&fixture->store, &memory, NULL), IDEM_OK);
-    fixture->fake = fake_store_open(fixture->store);
+    fixture->scripted = scripted_store_open(fixture->store);
     sample_rule(&rule, "orders");
     sample_set(&fixture->rules, &rule);
     sample_init(&fixture->sample);
@@ -44,7 +44,7 @@ int receiving_open(void **state) {
 int receiving_close(void **state) {
     struct receiving *fixture = *state;
     idem_receiver_close(fixture->receiver);
-    fake_store_close(fixture->fake);
+    scripted_store_close(fixture->scripted);
     idem_store_close(fixture->store);
     idem_ruleset_fini(&fixture->rules);
     free(fixture);

@@ -3,7 +3,7 @@
 #ifndef TESTS_RECEIVING_H
 #define TESTS_RECEIVING_H
 
-#include "fake_store.h"
+#include "scripted_store.h"
 #include "sample.h"
 
 #include <idem/receiver.h>
@@ -12,7 +12,7 @@
 
 struct receiving {
     struct idem_store *store;
-    struct fake_store *fake;
+    struct scripted_store *scripted;
     struct idem_ruleset rules;
     struct idem_receiver *receiver;
     struct sample sample;

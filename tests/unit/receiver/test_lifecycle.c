@@ -13,7 +13,7 @@ static struct idem_owner owner_of(struct receiving *fixture, const char *instanc
     options.incarnation = incarnation;
     assert_int_equal(idem_receiver_open(&fixture->receiver, &options, NULL), IDEM_OK);
     (void)receiving_submit_now(fixture, "K");
-    return fake_store_claim(fixture->fake)->owner;
+    return scripted_store_claim(fixture->scripted)->owner;
 }
 
 static void an_instance_keeps_its_number_and_every_start_has_its_own(void **state) {
@@ -113,7 +113,7 @@ static void claims_of_replaced_rules_are_settled(void **state) {
     idem_receiver_complete(fixture->receiver, &delivery, NOW_MS, receiving_settled,
                            &code);
     assert_int_equal(code, IDEM_OK);
-    assert_int_equal(fake_store_completion(fixture->fake)->ttl_ms, 10000);
+    assert_int_equal(scripted_store_completion(fixture->scripted)->ttl_ms, 10000);
 }
 
 static void forbid_decision(void *arg, struct idem_delivery *delivery) {
@@ -134,15 +134,15 @@ static void answers_after_closing_reach_nobody(void **state) {
     struct idem_delivery *waiting = malloc(sizeof *waiting);
     assert_non_null(waiting);
     sample_add(&fixture->sample, "id", "L");
-    fake_store_delay(fixture->fake, true);
+    scripted_store_delay(fixture->scripted, true);
     idem_receiver_submit(fixture->receiver, &fixture->sample.message, NOW_MS, waiting,
                          forbid_decision, NULL);
     idem_receiver_complete(fixture->receiver, &claimed, NOW_MS, forbid_settlement, NULL);
     idem_receiver_close(fixture->receiver);
     fixture->receiver = NULL;
     free(waiting);
-    assert_int_equal(fake_store_waiting(fixture->fake), 2);
-    fake_store_release_all(fixture->fake);
+    assert_int_equal(scripted_store_waiting(fixture->scripted), 2);
+    scripted_store_release_all(fixture->scripted);
 }
 
 static void failures_are_logged_once_in_ten_seconds(void **state) {
@@ -151,7 +151,7 @@ static void failures_are_logged_once_in_ten_seconds(void **state) {
     struct idem_delivery delivery;
     unsigned decisions = 0;
     sample_add(sample, "id", "K");
-    fake_store_fail(fixture->fake, IDEM_ERR_IO, 101);
+    scripted_store_fail(fixture->scripted, IDEM_ERR_IO, 101);
     for (int64_t at_ms = 0; at_ms <= 10000; at_ms += 100) {
         unsigned before = fixture->lines;
         idem_receiver_submit(fixture->receiver, &sample->message, NOW_MS + at_ms,

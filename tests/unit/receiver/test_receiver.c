@@ -23,19 +23,19 @@ static void late_answers_decide_the_right_copies_in_any_order(void **state) {
     struct idem_delivery deliveries[3];
     unsigned decisions[3] = {0, 0, 0};
     static const char *const keys[] = {"K", "L", "K"};
-    fake_store_delay(fixture->fake, true);
+    scripted_store_delay(fixture->scripted, true);
     for (size_t i = 0; i < 3; i++) {
         receiving_submit(fixture, keys[i], &deliveries[i], &decisions[i]);
         assert_int_equal(decisions[i], 0);
     }
-    fake_store_release(fixture->fake, 1);
+    scripted_store_release(fixture->scripted, 1);
     assert_int_equal(decisions[1], 1);
     assert_int_equal(deliveries[1].reason, IDEM_REASON_NEW);
-    fake_store_release(fixture->fake, 1);
+    scripted_store_release(fixture->scripted, 1);
     assert_int_equal(decisions[2], 1);
     assert_int_equal(deliveries[2].reason, IDEM_REASON_NEW);
     assert_int_equal(decisions[0], 0);
-    fake_store_release(fixture->fake, 0);
+    scripted_store_release(fixture->scripted, 0);
     assert_int_equal(deliveries[0].reason, IDEM_REASON_IN_FLIGHT);
     assert_int_equal(deliveries[0].retry_at_ms, NOW_MS + 2000);
     assert_int_equal(decisions[0] + decisions[1] + decisions[2], 3);
@@ -45,7 +45,7 @@ static void the_claim_says_who_wants_what_for_how_long(void **state) {
     struct receiving *fixture = *state;
     sample_spec(&fixture->rules.rules[0].fingerprint, "payload");
     struct idem_delivery delivery = receiving_submit_now(fixture, "K");
-    const struct idem_claim *claim = fake_store_claim(fixture->fake);
+    const struct idem_claim *claim = scripted_store_claim(fixture->scripted);
     assert_true(idem_digest_equal(&claim->digest, &delivery.digest));
     assert_true(claim->has_fingerprint);
     assert_true(idem_digest_equal(&claim->fingerprint, &delivery.fingerprint));
@@ -57,7 +57,7 @@ static void the_claim_says_who_wants_what_for_how_long(void **state) {
 
 static void a_store_failure_says_why(void **state) {
     struct receiving *fixture = *state;
-    fake_store_fail(fixture->fake, IDEM_ERR_FULL, 1);
+    scripted_store_fail(fixture->scripted, IDEM_ERR_FULL, 1);
     struct idem_delivery delivery = receiving_submit_now(fixture, "K");
     assert_int_equal(delivery.reason, IDEM_REASON_STORE_FAILURE);
     assert_int_equal(delivery.store_code, IDEM_ERR_FULL);
@@ -158,7 +158,7 @@ static void copies_that_are_decided_later_carry_their_own_keys(void **state) {
     struct idem_delivery deliveries[3];
     struct carried carried[3] = {{fixture, "K", 0}, {fixture, "L", 0}, {fixture, "M", 0}};
     fixture->rules.rules[0].propagate.as = sample_text("idempotency-key");
-    fake_store_delay(fixture->fake, true);
+    scripted_store_delay(fixture->scripted, true);
     for (unsigned round = 1; round <= 2; round++) {
         for (size_t i = 0; i < 3; i++) {
             struct sample sample;
@@ -167,9 +167,9 @@ static void copies_that_are_decided_later_carry_their_own_keys(void **state) {
             idem_receiver_submit(fixture->receiver, &sample.message, NOW_MS,
                                  &deliveries[i], check_carried, &carried[i]);
         }
-        fake_store_release(fixture->fake, 2);
-        fake_store_release(fixture->fake, 0);
-        fake_store_release(fixture->fake, 0);
+        scripted_store_release(fixture->scripted, 2);
+        scripted_store_release(fixture->scripted, 0);
+        scripted_store_release(fixture->scripted, 0);
         assert_int_equal(carried[0].decisions + carried[1].decisions +
                              carried[2].decisions,
                          3 * round);
@@ -185,8 +185,8 @@ static void rules_can_be_replaced_under_open_copies(void **state) {
     fixture->rules.rules[0].propagate.as = sample_text("idempotency-key");
     fixture->rules.rules[0].policies.on_store_failure = IDEM_ACTION_REFUSE;
     sample_add(&fixture->sample, "id", "K");
-    fake_store_delay(fixture->fake, true);
-    fake_store_fail(fixture->fake, IDEM_ERR_IO, 1);
+    scripted_store_delay(fixture->scripted, true);
+    scripted_store_fail(fixture->scripted, IDEM_ERR_IO, 1);
     idem_receiver_submit(fixture->receiver, &fixture->sample.message, NOW_MS, &delivery,
                          check_carried, &carried);
     sample_rule(&rule, "invoices");
@@ -196,7 +196,7 @@ static void rules_can_be_replaced_under_open_copies(void **state) {
     fixture->rules = next;
     assert_int_equal(idem_receiver_set_rules(fixture->receiver, &fixture->rules, NULL),
                      IDEM_OK);
-    fake_store_release_all(fixture->fake);
+    scripted_store_release_all(fixture->scripted);
     assert_int_equal(carried.decisions, 1);
     assert_null(delivery.rule);
     assert_string_equal(delivery.rule_name, "orders");

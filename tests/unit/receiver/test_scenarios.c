@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Runs what tests/scenarios holds; the README.md there says what a line means. One scenario, one test. */
-#include "fake_store.h"
+#include "scripted_store.h"
 #include "sample.h"
 #include "scenario.h"
 
@@ -32,7 +32,7 @@ struct left_open {
 struct world {
     const struct scenario *scenario;
     struct idem_store *store;
-    struct fake_store *fake;
+    struct scripted_store *scripted;
     struct idem_ruleset rules;
     struct node nodes[NODES_MAX];
     size_t nodes_count;
@@ -161,7 +161,7 @@ static struct node *find_node(struct world *world, const struct words *words,
 
 static void start_node(struct world *world, struct node *node) {
     const struct idem_receiver_options options = {
-        .store = fake_store_handle(world->fake),
+        .store = scripted_store_handle(world->scripted),
         .rules = &world->rules,
         .instance = node->name,
         .incarnation = node->incarnation++,
@@ -270,9 +270,9 @@ static void add_property(struct words *words, struct sample *sample) {
 static void script_store(struct world *world, struct words *words) {
     const char *fault = words_attribute(words, "store");
     if (fault != NULL && strcmp(fault, "lost") == 0) {
-        fake_store_lose_answer(world->fake);
+        scripted_store_lose_answer(world->scripted);
     } else if (fault != NULL) {
-        fake_store_fail(world->fake, code_of(words, fault), 1);
+        scripted_store_fail(world->scripted, code_of(words, fault), 1);
     }
 }
 
@@ -392,7 +392,7 @@ static int open_world(void **state) {
     const struct idem_store_options options = {.url = "memory:"};
     assert_non_null(world);
     assert_int_equal(idem_store_open(&world->store, &options, NULL), IDEM_OK);
-    world->fake = fake_store_open(world->store);
+    world->scripted = scripted_store_open(world->store);
     world->rules.rules = calloc(RULES_MAX, sizeof *world->rules.rules);
     assert_non_null(world->rules.rules);
     idem_secret_default(&world->rules.secret);
@@ -409,7 +409,7 @@ static int close_world(void **state) {
     for (size_t i = 0; i < world->nodes_count; i++) {
         idem_receiver_close(world->nodes[i].receiver);
     }
-    fake_store_close(world->fake);
+    scripted_store_close(world->scripted);
     idem_store_close(world->store);
     idem_ruleset_fini(&world->rules);
     free(world);

@@ -13,8 +13,8 @@ static void completing_tells_how_it_went_and_clears_the_claim(void **state) {
                            &code);
     assert_int_equal(code, IDEM_OK);
     assert_false(delivery.claimed);
-    assert_int_equal(fake_store_completion(fixture->fake)->now_ms, NOW_MS + 5);
-    assert_int_equal(fake_store_completion(fixture->fake)->ttl_ms, 10000);
+    assert_int_equal(scripted_store_completion(fixture->scripted)->now_ms, NOW_MS + 5);
+    assert_int_equal(scripted_store_completion(fixture->scripted)->ttl_ms, 10000);
 }
 
 static void what_is_not_claimed_cannot_be_settled(void **state) {
@@ -22,14 +22,14 @@ static void what_is_not_claimed_cannot_be_settled(void **state) {
     enum idem_code code = IDEM_OK;
     struct idem_delivery delivery = receiving_submit_now(fixture, "K");
     idem_receiver_complete(fixture->receiver, &delivery, NOW_MS, NULL, NULL);
-    unsigned operations = fake_store_operations(fixture->fake);
+    unsigned operations = scripted_store_operations(fixture->scripted);
     idem_receiver_complete(fixture->receiver, &delivery, NOW_MS, receiving_settled,
                            &code);
     assert_int_equal(code, IDEM_ERR_INVALID);
     code = IDEM_OK;
     idem_receiver_abandon(fixture->receiver, &delivery, receiving_settled, &code);
     assert_int_equal(code, IDEM_ERR_INVALID);
-    assert_int_equal(fake_store_operations(fixture->fake), operations);
+    assert_int_equal(scripted_store_operations(fixture->scripted), operations);
 }
 
 static void a_delivery_is_not_looked_at_after_it_was_handed_back(void **state) {
@@ -39,11 +39,11 @@ static void a_delivery_is_not_looked_at_after_it_was_handed_back(void **state) {
     struct idem_delivery *delivery = malloc(sizeof *delivery);
     assert_non_null(delivery);
     receiving_submit(fixture, "K", delivery, &decisions);
-    fake_store_delay(fixture->fake, true);
+    scripted_store_delay(fixture->scripted, true);
     idem_receiver_complete(fixture->receiver, delivery, NOW_MS, receiving_settled, &code);
     free(delivery);
     assert_int_equal(code, IDEM_CODE_COUNT);
-    fake_store_release_all(fixture->fake);
+    scripted_store_release_all(fixture->scripted);
     assert_int_equal(code, IDEM_OK);
 }
 
@@ -51,7 +51,7 @@ static void settlements_that_fail_are_counted_and_logged(void **state) {
     struct receiving *fixture = *state;
     enum idem_code code = IDEM_OK;
     struct idem_delivery delivery = receiving_submit_now(fixture, "K");
-    fake_store_fail(fixture->fake, IDEM_ERR_NOT_OWNER, 1);
+    scripted_store_fail(fixture->scripted, IDEM_ERR_NOT_OWNER, 1);
     idem_receiver_complete(fixture->receiver, &delivery, NOW_MS, receiving_settled,
                            &code);
     assert_int_equal(code, IDEM_ERR_NOT_OWNER);
@@ -99,8 +99,8 @@ static void a_durable_receiver_asks_for_durable_answers(void **state) {
     assert_int_equal(idem_receiver_open(&fixture->receiver, &options, NULL), IDEM_OK);
     struct idem_delivery delivery = receiving_submit_now(fixture, "K");
     idem_receiver_complete(fixture->receiver, &delivery, NOW_MS + 1, NULL, NULL);
-    assert_true(fake_store_claim(fixture->fake)->durable);
-    assert_true(fake_store_completion(fixture->fake)->durable);
+    assert_true(scripted_store_claim(fixture->scripted)->durable);
+    assert_true(scripted_store_completion(fixture->scripted)->durable);
 }
 
 #define WITH_RECEIVER(test)                                                              \
