@@ -33,9 +33,12 @@ $(BUILD)/tests/plugin.a: $(PLUGIN_OBJ)
 	@rm -f $@
 	$(call say,AR)$(AR) rcs $@ $^
 
+# Its allocations fail one after the other.
+$(BUILD)/tests/unit/receiver/test_exhaustion: WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+
 $(filter-out $(PLUGIN_TESTS),$(ALL_TESTS)): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(SUPPORT_OBJ) $(BUILD)/libidem.a
 	@mkdir -p $(@D)
-	$(call say,LD)$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS)
+	$(call say,LD)$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) $(WRAP) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS)
 
 ##@ Testing
 check: deps ## install what is missing, build, and run every test with real brokers
