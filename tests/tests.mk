@@ -64,7 +64,8 @@ valgrind: ## a broker with the plugin under valgrind, traffic of every kind over
 check-debian13: ## the whole of make check in a Debian 13 chroot with newer brokers
 	@tests/debian13.sh
 
-bench: deps ## measure: with the plugin beside the bare broker, in one run, as ratios
+bench: ## measure: with the plugin beside the bare broker, in one run, as ratios
+	@tools/deps.sh build run
 	@$(MAKE) --no-print-directory $(JOBS) all $(BENCH_PROGRAMS)
 	@tests/bench/run.sh $(BUILD)
 
@@ -77,10 +78,10 @@ lint: ## formatting, static analysis, layering, headers that stand alone, script
 format: ## reformat the sources with clang-format
 	@clang-format -i $$(git ls-files '*.c' '*.h')
 
-BENCH_SRC := $(wildcard tests/bench/*.c)
-BENCH_PROGRAMS := $(call test_program,$(BENCH_SRC))
-$(BENCH_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(SUPPORT_OBJ) $(BUILD)/libidem.a
+BENCH_PROGRAMS := $(call test_program,$(wildcard tests/bench/bench_*.c))
+BENCH_SUPPORT  := $(call object,$(filter-out $(wildcard tests/bench/bench_*.c),$(wildcard tests/bench/*.c)))
+$(BENCH_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BENCH_SUPPORT) $(BUILD)/libidem.a
 	@mkdir -p $(@D)
-	$(call say,LD)$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS)
+	$(call say,LD)$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
 
 .PHONY: check tests unit asan tsan valgrind check-debian13 bench fuzz lint format

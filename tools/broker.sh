@@ -10,7 +10,7 @@ die() {
   exit 1
 }
 
-# broker_conf FILE PORT PLUGIN CONFIG: `user` keeps a broker started by root from changing user, and
+# broker_conf FILE PORT PLUGIN CONFIG (an empty PLUGIN: the bare broker): `user` keeps a broker started by root from changing user, and
 # so from losing its access to a private directory.
 broker_conf() {
   cat >"$1" <<END
@@ -25,9 +25,8 @@ log_type warning
 log_type notice
 log_type information
 log_type subscribe
-plugin $3
-plugin_opt_config $4
 END
+  [ -z "$3" ] || printf 'plugin %s\nplugin_opt_config %s\n' "$3" "$4" >>"$1"
 }
 
 # wait_until SECONDS COMMAND...: asks again and again; fails when the time is over.

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT
+ * One publisher and one subscriber at full speed over MQTT 3.1.1, QoS 1. */
+#ifndef IDEM_BENCH_MQTT_LOAD_H
+#define IDEM_BENCH_MQTT_LOAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct load {
+    uint16_t port;
+    unsigned messages;  /* PUBLISH packets sent */
+    unsigned copies;    /* 1: all new; 2: each message twice in a row */
+    unsigned in_flight; /* unacknowledged at most */
+    unsigned payload;   /* bytes */
+    uint64_t first; /* number of the first key, so that rounds do not repeat each other */
+    bool subscribe; /* with one subscriber at QoS 1 */
+    unsigned deliveries; /* that the subscriber must get */
+};
+
+/* Publishes everything and waits until all is acknowledged and delivered. Returns the seconds it took;
+ * below zero, with a line on standard error, where anything went wrong. */
+double load_run(const struct load *load);
+
+#endif
