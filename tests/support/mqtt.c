@@ -24,6 +24,7 @@ struct mqtt {
     enum mqtt_version version;
     char fence[128]; /* FENCE and the client id; empty until the first collect */
     char id[96];
+    unsigned fences;
     uint16_t last_id;
     bool session_present;
     struct message_list inbox; /* arrived, not yet given to the test */
@@ -393,7 +394,10 @@ static void send_fence(struct mqtt *client) {
         (void)snprintf(client->fence, sizeof client->fence, FENCE "%s", client->id);
         mqtt_subscribe(client, client->fence, 1);
     }
-    struct mqtt_message fence = {.topic = client->fence, .qos = 1};
+    char payload[sizeof client->id +
+                 16]; /* differs each time: a rule may match everything */
+    (void)snprintf(payload, sizeof payload, "%s %u", client->id, client->fences++);
+    struct mqtt_message fence = {.topic = client->fence, .payload = payload, .qos = 1};
     mqtt_publish_ok(client, &fence);
 }
 
@@ -402,7 +406,12 @@ const struct mqtt_message *mqtt_collect(struct mqtt *client) {
     send_fence(client);
     struct mqtt_message *message = take_next(client);
     while (strcmp(message->topic, client->fence) != 0) {
-        list_append(&client->given, message);
+        if (strncmp(message->topic, FENCE, strlen(FENCE)) == 0) {
+            mqtt_message_free(
+                message); /* of another client that subscribes to everything */
+        } else {
+            list_append(&client->given, message);
+        }
         message = take_next(client);
     }
     mqtt_message_free(message);

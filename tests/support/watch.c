@@ -59,19 +59,41 @@ const struct mqtt_message *watch_at(const struct mqtt_message *messages, size_t 
     return messages;
 }
 
-void watch_figure(struct broker *broker, const char *name, unsigned long value) {
+void watch_expect_next(struct mqtt *client, const char *const *lines) {
+    for (; *lines != NULL; lines++) {
+        const struct mqtt_message *message = mqtt_receive(client);
+        if (!is_line(message, *lines)) {
+            fail_msg("received \"%.80s %.80s\" instead of \"%.160s\"", message->topic,
+                     message->payload, *lines);
+        }
+    }
+}
+
+static struct mqtt *subscribe_to_figure(struct broker *broker, const char *name) {
     char topic[256];
     struct mqtt_options options = {
         .port = broker_port(broker), .version = MQTT_311, .client_id = "figures"};
     struct mqtt *client = mqtt_connect(&options);
     (void)snprintf(topic, sizeof topic, "$SYS/broker/idem/%s", name);
     mqtt_subscribe(client, topic, 0);
+    return client;
+}
+
+unsigned long watch_read_figure(struct broker *broker, const char *name) {
+    struct mqtt *client = subscribe_to_figure(broker, name);
+    unsigned long value = strtoul(mqtt_receive(client)->payload, NULL, 10);
+    mqtt_disconnect(client);
+    return value;
+}
+
+void watch_figure(struct broker *broker, const char *name, unsigned long value) {
+    struct mqtt *client = subscribe_to_figure(broker, name);
     int64_t deadline = testing_deadline();
     unsigned long seen;
     do {
         seen = strtoul(mqtt_receive(client)->payload, NULL, 10);
         if (testing_remaining_ms(deadline) == 0) {
-            fail_msg("%s is %lu instead of %lu", topic, seen, value);
+            fail_msg("%s is %lu instead of %lu", name, seen, value);
         }
     } while (seen != value);
     mqtt_disconnect(client);

@@ -17,6 +17,14 @@ size_t watch_count(const struct mqtt_message *messages);
 /* The message after that many others. */
 const struct mqtt_message *watch_at(const struct mqtt_message *messages, size_t index);
 
+/* The same line by line, waiting for each; what comes after the last one is not looked at. */
+#define EXPECT_NEXT(client, ...)                                                         \
+    watch_expect_next((client), (const char *const[]){__VA_ARGS__, NULL})
+void watch_expect_next(struct mqtt *client, const char *const *lines);
+
+/* The value of a figure now, or when it is first published. */
+unsigned long watch_read_figure(struct broker *broker, const char *name);
+
 /* Waits until the broker publishes that value (a whole number) on a topic below $SYS/broker/idem/. */
 void watch_figure(struct broker *broker, const char *name, unsigned long value);
 
