@@ -4,6 +4,7 @@
 
 #include <idem/clock.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,6 +113,26 @@ static void test_copies_at_other_qos_and_by_other_clients_are_dropped(void **sta
            "$idem/duplicate/orders/1 a", "$idem/duplicate/orders/1 a");
 }
 
+static void test_copies_by_two_clients_at_the_same_moment_are_one(void **state) {
+    struct scene scene;
+    scene_open(&scene, idem, state);
+    struct mqtt *clients[] = {scene_client(&scene, "one"), scene_client(&scene, "two")};
+    struct mqtt_message copy = {
+        .topic = "orders/1", .payload = "a", .qos = scene.variant.qos, .id = 7};
+    broker_pause(scene.broker);
+    (void)mqtt_send(clients[0], &copy);
+    (void)mqtt_send(clients[1], &copy);
+    broker_resume(scene.broker);
+    for (size_t i = 0; i < 2 && copy.qos > 0; i++) {
+        enum mqtt_type type = copy.qos == 1 ? MQTT_PUBACK : MQTT_PUBREC;
+        assert_in_range(mqtt_await(clients[i], type, 7), 0, 0x7f);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        mqtt_sync(clients[i]);
+    }
+    EXPECT(scene.watcher, "orders/1 a", "$idem/duplicate/orders/1 a");
+}
+
 static void test_two_principals_with_one_key_do_not_collide(void **state) {
     struct scene scene;
     scene_open(&scene, idem, state);
@@ -210,7 +231,7 @@ static void test_the_duplicate_of_a_very_long_topic_has_a_short_one(void **state
     static char topic[65535 + 1] = "orders/";
     static char line[sizeof topic + 8];
     memset(topic + strlen("orders/"), 'x', sizeof topic - 1 - strlen("orders/"));
-    (void)strcat(strcpy(line, topic), " a");
+    (void)snprintf(line, sizeof line, "%s a", topic);
     struct mqtt *publisher = scene_client(&scene, "publisher");
     scene_publish(&scene, publisher, topic, "a");
     scene_publish(&scene, publisher, topic, "a");
@@ -276,6 +297,7 @@ int main(void) {
         ACKNOWLEDGED(test_the_dup_flag_decides_nothing),
         VERSIONS(test_a_resend_after_a_lost_acknowledgement_is_dropped),
         EACH(test_copies_at_other_qos_and_by_other_clients_are_dropped),
+        EACH(test_copies_by_two_clients_at_the_same_moment_are_one),
         EACH(test_two_principals_with_one_key_do_not_collide),
         ONCE(test_one_key_under_two_rules_does_not_collide),
         EACH(test_what_no_rule_or_a_natural_one_matches_passes_every_time),

@@ -234,6 +234,7 @@ static bool ends_well(struct broker *broker) {
     pid_t pid = broker->pid;
     broker->pid = 0;
     (void)kill(pid, SIGTERM);
+    (void)kill(pid, SIGCONT); /* a test may have failed while it was paused */
     bool in_time = process_wait(pid, &status);
     if (!in_time || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         (void)fprintf(stderr, "the broker ended %s, wait status 0x%x\n",
@@ -252,6 +253,17 @@ void broker_kill(struct broker *broker) {
     (void)kill(broker->pid, SIGKILL);
     assert_true(process_wait(broker->pid, &status));
     broker->pid = 0;
+}
+
+void broker_pause(struct broker *broker) {
+    int status = 0;
+    assert_int_equal(kill(broker->pid, SIGSTOP), 0);
+    assert_int_equal(waitpid(broker->pid, &status, WUNTRACED), broker->pid);
+    assert_true(WIFSTOPPED(status));
+}
+
+void broker_resume(struct broker *broker) {
+    assert_int_equal(kill(broker->pid, SIGCONT), 0);
 }
 
 static char *log_since_mark(const struct broker *broker) {

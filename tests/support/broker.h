@@ -40,6 +40,9 @@ int broker_refuses(struct broker *broker);
 void broker_stop(struct broker *broker);
 /* SIGKILL. */
 void broker_kill(struct broker *broker);
+/* SIGSTOP, SIGCONT: what clients send in between reaches the broker in one turn of its loop. */
+void broker_pause(struct broker *broker);
+void broker_resume(struct broker *broker);
 /* SIGHUP, then waits until the log says so after this call. */
 void broker_reload(struct broker *broker);
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * Temporary directories and whole text files for tests. */
-#define _XOPEN_SOURCE 700 /* nftw */
 #include "files.h"
 
+#include <dirent.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void files_make_dir(char *path) {
@@ -19,17 +19,23 @@ void files_make_dir(char *path) {
     }
 }
 
-static int remove_entry(const char *path, const struct stat *status, int kind,
-                        struct FTW *position) {
-    (void)status;
-    (void)kind;
-    (void)position;
-    (void)remove(path);
-    return 0;
-}
-
 void files_remove_dir(const char *path) {
-    (void)nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        char inner[2 * FILES_PATH_MAX];
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) {
+            continue;
+        }
+        (void)snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name);
+        if (unlink(inner) != 0) {
+            files_remove_dir(inner);
+        }
+    }
+    if (dir != NULL) {
+        (void)closedir(dir);
+    }
+    (void)rmdir(path);
 }
 
 void files_write(const char *dir, const char *name, const char *text) {
@@ -42,30 +48,19 @@ void files_write(const char *dir, const char *name, const char *text) {
 }
 
 char *files_read(const char *path) {
-    size_t length = 0;
-    size_t room = 4096;
-    char *text = malloc(room + 1);
+    struct stat status = {.st_size = 0};
     FILE *file = fopen(path, "r");
-    while (file != NULL && text != NULL) {
-        size_t got = fread(text + length, 1, room - length, file);
-        length += got;
-        if (got == 0) {
-            break;
-        }
-        if (length == room) {
-            room *= 2;
-            char *bigger = realloc(text, room + 1);
-            if (bigger == NULL) {
-                free(text);
-            }
-            text = bigger;
-        }
+    if (file != NULL && fstat(fileno(file), &status) != 0) {
+        fail_msg("cannot read %s: %s", path, strerror(errno));
+    }
+    char *text = calloc(1, (size_t)status.st_size + 1);
+    if (text != NULL && file != NULL) {
+        text[fread(text, 1, (size_t)status.st_size, file)] = '\0';
     }
     if (file != NULL) {
         (void)fclose(file);
     }
     assert_non_null(text);
-    text[length] = '\0';
     return text;
 }
 

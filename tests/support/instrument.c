@@ -5,23 +5,31 @@
  * not linked with it, so it is preloaded. Which file that is, this program knows: it was built with
  * the same flags and has the library loaded itself. Leaks are valgrind's business: LeakSanitizer
  * would report what the broker itself leaves behind. */
-#define _GNU_SOURCE /* dl_iterate_phdr */
 #include "instrument.h"
 
-#include <link.h>
+#include <stdio.h>
 #include <string.h>
 
-static int find_runtime(struct dl_phdr_info *info, size_t size, void *arg) {
-    (void)size;
+/* The path of the run-time library in this process, or NULL; text holds size bytes. */
+static const char *find_runtime(char *text, size_t size) {
     static const char *const runtimes[] = {"libasan.so", "libtsan.so", "libclang_rt.asan",
                                            "libclang_rt.tsan"};
-    for (size_t i = 0; i < sizeof runtimes / sizeof *runtimes; i++) {
-        if (strstr(info->dlpi_name, runtimes[i]) != NULL) {
-            *(const char **)arg = info->dlpi_name;
-            return 1;
+    const char *found = NULL;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (maps != NULL && found == NULL && fgets(text, (int)size, maps) != NULL) {
+        char *path = strchr(text, '/');
+        for (size_t i = 0; path != NULL && i < sizeof runtimes / sizeof *runtimes; i++) {
+            if (strstr(path, runtimes[i]) != NULL) {
+                path[strcspn(path, "\n")] = '\0';
+                found = path;
+                break;
+            }
         }
     }
-    return 0;
+    if (maps != NULL) {
+        (void)fclose(maps);
+    }
+    return found;
 }
 
 static const char **put(const char **at, const char *word) {
@@ -31,8 +39,7 @@ static const char **put(const char **at, const char *word) {
 
 static void set_environment(struct instrument *instrument) {
     const char **at = instrument->environment;
-    const char *runtime = NULL;
-    (void)dl_iterate_phdr(find_runtime, (void *)&runtime);
+    const char *runtime = find_runtime(instrument->runtime, sizeof instrument->runtime);
     if (runtime != NULL) {
         at = put(put(at, "LD_PRELOAD"), runtime);
         at = put(put(at, "ASAN_OPTIONS"), "detect_leaks=0:exitcode=99");

@@ -11,6 +11,7 @@
 struct instrument {
     const char *argv[INSTRUMENT_WORDS_MAX];        /* ends in NULL */
     const char *environment[INSTRUMENT_WORDS_MAX]; /* NAME, VALUE, ..., NULL */
+    char runtime[512];                             /* what environment may point to */
 };
 
 /* The command line for `program -c conf`, under IDEM_VALGRIND=1 inside valgrind, in a sanitizer build

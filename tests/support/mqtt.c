@@ -24,6 +24,7 @@ struct mqtt {
     enum mqtt_version version;
     char fence[128]; /* FENCE and the client id; empty until the first collect */
     char id[96];
+    char fence_payload[128];
     unsigned fences;
     uint16_t last_id;
     bool session_present;
@@ -68,21 +69,19 @@ static int open_socket(unsigned port) {
     return fd;
 }
 
+/* Takes the writer's memory. */
 static void send_all(struct mqtt *client, struct wire_writer *writer) {
-    const uint8_t *at = writer->data;
-    size_t left = writer->length;
-    while (left > 0) {
-        ssize_t sent = send(client->fd, at, left, MSG_NOSIGNAL);
-        if (sent < 0 && errno != EINTR) {
-            free(writer->data);
-            fail_msg("%s cannot send: %s", client->id, strerror(errno));
-        }
-        if (sent > 0) {
-            at += sent;
-            left -= (size_t)sent;
-        }
+    size_t done = 0;
+    ssize_t sent = 0;
+    while (done < writer->length && (sent >= 0 || errno == EINTR)) {
+        sent = send(client->fd, writer->data + done, writer->length - done, MSG_NOSIGNAL);
+        done += sent > 0 ? (size_t)sent : 0;
     }
+    bool complete = done == writer->length;
     free(writer->data);
+    if (!complete) {
+        fail_msg("%s cannot send: %s", client->id, strerror(errno));
+    }
 }
 
 enum reading {
@@ -383,32 +382,46 @@ static struct mqtt_message *take_next(struct mqtt *client) {
     return take(client);
 }
 
+static bool any_fence(const struct mqtt_message *message) {
+    return strncmp(message->topic, FENCE, strlen(FENCE)) == 0;
+}
+
 const struct mqtt_message *mqtt_receive(struct mqtt *client) {
     struct mqtt_message *message = take_next(client);
+    while (any_fence(message)) {
+        mqtt_message_free(message);
+        message = take_next(client);
+    }
     list_append(&client->given, message);
     return message;
 }
 
+/* A rule may match everything, so each fence differs from those before. Fences of other clients, and
+ * second deliveries of earlier ones through overlapping subscriptions, are none. */
 static void send_fence(struct mqtt *client) {
     if (client->fence[0] == '\0') {
         (void)snprintf(client->fence, sizeof client->fence, FENCE "%s", client->id);
         mqtt_subscribe(client, client->fence, 1);
     }
-    char payload[sizeof client->id +
-                 16]; /* differs each time: a rule may match everything */
-    (void)snprintf(payload, sizeof payload, "%s %u", client->id, client->fences++);
-    struct mqtt_message fence = {.topic = client->fence, .payload = payload, .qos = 1};
-    mqtt_publish_ok(client, &fence);
+    (void)snprintf(client->fence_payload, sizeof client->fence_payload, "%s %u",
+                   client->id, ++client->fences);
+    mqtt_publish_ok(client, &(struct mqtt_message){.topic = client->fence,
+                                                   .payload = client->fence_payload,
+                                                   .qos = 1});
+}
+
+static bool own_fence(const struct mqtt *client, const struct mqtt_message *message) {
+    return strcmp(message->topic, client->fence) == 0 &&
+           strcmp(message->payload, client->fence_payload) == 0;
 }
 
 const struct mqtt_message *mqtt_collect(struct mqtt *client) {
     struct mqtt_message **first = client->given.end;
     send_fence(client);
     struct mqtt_message *message = take_next(client);
-    while (strcmp(message->topic, client->fence) != 0) {
-        if (strncmp(message->topic, FENCE, strlen(FENCE)) == 0) {
-            mqtt_message_free(
-                message); /* of another client that subscribes to everything */
+    while (!own_fence(client, message)) {
+        if (any_fence(message)) {
+            mqtt_message_free(message);
         } else {
             list_append(&client->given, message);
         }

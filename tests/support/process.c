@@ -27,7 +27,7 @@ static _Noreturn void become(const struct process_options *options, int log,
     if (dup2(log, STDOUT_FILENO) < 0 || dup2(log, STDERR_FILENO) < 0) {
         _exit(126);
     }
-    (void)execv(options->argv[0], (char *const *)(uintptr_t)options->argv);
+    (void)execv(options->argv[0], (char *const *)options->argv);
     _exit(127);
 }
 

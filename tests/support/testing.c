@@ -47,7 +47,7 @@ int testing_remaining_ms(int64_t deadline_ns) {
 }
 
 void testing_pause(void) {
-    struct timespec left = {.tv_nsec = 2 * 1000 * 1000};
+    struct timespec left = {.tv_nsec = 2000000};
     while (nanosleep(&left, &left) != 0 && errno == EINTR) {
     }
 }
