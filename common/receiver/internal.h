@@ -13,6 +13,8 @@ struct idem_receiver {
     struct idem_owner owner;
     bool durable;
     bool can_hold;
+    idem_receiver_delivering *delivering;
+    void *delivering_arg;
     struct idem_log log;
     struct idem_workspace *workspace;
     struct idem_flights flights;

@@ -127,6 +127,8 @@ static enum idem_code receiver_init(struct idem_receiver *receiver,
     receiver->store = options->store;
     receiver->durable = options->durable;
     receiver->can_hold = options->can_hold;
+    receiver->delivering = options->delivering;
+    receiver->delivering_arg = options->delivering_arg;
     receiver->log = options->log;
     enum idem_code code = idem_digest_init(error);
     if (code != IDEM_OK) {

@@ -44,7 +44,25 @@ static bool fingerprints_differ(const struct idem_delivery *delivery,
            !idem_digest_equal(&delivery->fingerprint, &record->fingerprint);
 }
 
-static enum idem_reason reason_of(const struct idem_delivery *delivery,
+static enum idem_reason repeated(const struct idem_delivery *delivery,
+                                 const struct idem_record *record) {
+    return fingerprints_differ(delivery, record) ? IDEM_REASON_CONFLICT
+                                                 : IDEM_REASON_DUPLICATE;
+}
+
+/* A live claim of our own is not enough: the store may have timed out over it, or the adapter may have
+ * given the delivery up, and then nobody delivers the copy that claimed. */
+static bool is_on_its_way_here(const struct idem_receiver *receiver,
+                               const struct idem_delivery *delivery,
+                               const struct idem_owner *holder) {
+    return !receiver->can_hold && receiver->delivering != NULL &&
+           holder->instance == receiver->owner.instance &&
+           holder->incarnation == receiver->owner.incarnation &&
+           receiver->delivering(receiver->delivering_arg, &delivery->digest);
+}
+
+static enum idem_reason reason_of(const struct idem_receiver *receiver,
+                                  const struct idem_delivery *delivery,
                                   const struct idem_answer *answer) {
     if (answer->code != IDEM_OK) {
         return IDEM_REASON_STORE_FAILURE; /* after a timeout it may be claimed: the lease ends that */
@@ -55,10 +73,11 @@ static enum idem_reason reason_of(const struct idem_delivery *delivery,
     case IDEM_CLAIM_TAKEN_OVER:
         return IDEM_REASON_IN_DOUBT;
     case IDEM_CLAIM_IN_FLIGHT:
-        return IDEM_REASON_IN_FLIGHT;
+        return is_on_its_way_here(receiver, delivery, &answer->record.owner)
+                   ? repeated(delivery, &answer->record)
+                   : IDEM_REASON_IN_FLIGHT;
     case IDEM_CLAIM_DONE:
-        return fingerprints_differ(delivery, &answer->record) ? IDEM_REASON_CONFLICT
-                                                              : IDEM_REASON_DUPLICATE;
+        return repeated(delivery, &answer->record);
     case IDEM_CLAIM_OUTCOME_COUNT:
         break;
     }
@@ -96,7 +115,7 @@ static void claim_answered(void *arg, const struct idem_answer *answer) {
         idem_flight_free(flight);
         return;
     }
-    enum idem_reason reason = reason_of(delivery, answer);
+    enum idem_reason reason = reason_of(receiver, delivery, answer);
     read_answer(delivery, reason, answer);
     if (flight->rules_generation != receiver->rules_generation) {
         delivery->rule = NULL;

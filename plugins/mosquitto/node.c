@@ -90,12 +90,18 @@ static enum idem_code open_store(struct idem_node *node, struct idem_error *erro
     return idem_store_open(&node->store, &options, error);
 }
 
+static bool delivering(void *arg, const struct idem_digest *digest) {
+    return idem_settle_holds(&((const struct idem_node *)arg)->settle, digest);
+}
+
 static enum idem_code open_receiver(struct idem_node *node, struct idem_error *error) {
     struct idem_receiver_options options = {
         .store = node->store,
         .rules = &node->config.rules,
         .instance = node->config.instance,
         .log = node->log,
+        .delivering = delivering,
+        .delivering_arg = node,
     };
     return idem_receiver_open(&node->receiver, &options, error);
 }

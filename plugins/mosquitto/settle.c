@@ -36,6 +36,16 @@ void idem_settle_add(struct idem_settle *settle, const struct idem_delivery *del
     item->since_ms = now_ms;
 }
 
+bool idem_settle_holds(const struct idem_settle *settle,
+                       const struct idem_digest *digest) {
+    for (size_t i = 0; i < settle->count; i++) {
+        if (idem_digest_equal(&settle->items[i].delivery.digest, digest)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool handed_on(const struct idem_settlement *item) {
     return item->handover.topic != NULL;
 }

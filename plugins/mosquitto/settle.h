@@ -55,6 +55,10 @@ void idem_settle_add(struct idem_settle *settle, const struct idem_delivery *del
                      const struct idem_handover *handover, const void *client,
                      int64_t now_ms);
 
+/* Whether the message that claimed the digest is with the broker and not yet certain. */
+bool idem_settle_holds(const struct idem_settle *settle,
+                       const struct idem_digest *digest);
+
 /* The broker's thread came back with a message, with a tick (whole_turn: of the one instance that
  * counts the turns), or with the disconnection of a client. */
 void idem_settle_on_message(struct idem_settle *settle, int64_t now_ms);

@@ -10,6 +10,10 @@
 
 struct idem_receiver;
 
+/* Whether the copy that claimed the digest is still being delivered, and will be, short of a crash. Asked
+ * from within idem_receiver_submit or idem_store_dispatch; must not call the receiver. */
+typedef bool idem_receiver_delivering(void *arg, const struct idem_digest *digest);
+
 struct idem_receiver_options {
     struct idem_store *store; /* borrowed; must outlive the receiver */
     const struct idem_ruleset
@@ -19,6 +23,10 @@ struct idem_receiver_options {
     bool durable;         /* claims and completions are answered when on disk */
     bool can_hold;        /* the adapter can keep a copy unacknowledged */
     struct idem_log log;  /* copied */
+    /* For adapters that cannot hold, asked about live claims of this very receiver: where true, another
+     * copy is a duplicate or a conflict already, else in doubt. NULL: always in doubt. */
+    idem_receiver_delivering *delivering;
+    void *delivering_arg;
 };
 
 /* One copy on its way: the caller's storage, filled by idem_receiver_submit. Keep it where it is until
