@@ -3,6 +3,7 @@
 #include "scene.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static const char idem[] = SCENE_TOP
     "  - {name: orders, match: {topic: orders/#}, key: payload, scope: rule}\n"
@@ -91,11 +92,86 @@ static void test_a_kill_at_any_time_loses_no_message(void **state) {
     }
 }
 
+/* PUBLISH with each packet id up to count that is not in except; the payload is the id. */
+static void send_unreleased(struct mqtt *publisher, uint16_t count, const bool *except) {
+    for (uint16_t id = 1; id <= count; id++) {
+        char payload[8];
+        (void)snprintf(payload, sizeof payload, "%u", id);
+        if (except == NULL || !except[id]) {
+            (void)mqtt_send(publisher, &(struct mqtt_message){.topic = "orders/1",
+                                                              .payload = payload,
+                                                              .qos = 2,
+                                                              .id = id,
+                                                              .dup = except != NULL});
+        }
+    }
+}
+
+static void note_received(struct mqtt *publisher, bool *received) {
+    enum mqtt_type type;
+    uint16_t id;
+    while (mqtt_await_any(publisher, &type, &id)) {
+        assert_int_equal(type, MQTT_PUBREC);
+        received[id] = true;
+    }
+}
+
+static void count_deliveries(struct mqtt *subscriber, uint16_t count, size_t *delivered) {
+    const struct mqtt_message *message = mqtt_collect(subscriber);
+    for (; message != NULL; message = message->next) {
+        unsigned long id = strtoul(message->payload, NULL, 10);
+        assert_in_range(id, 1, count);
+        delivered[id]++;
+    }
+}
+
+/* The broker throws away what waits in its queue of plugins' messages when it stops, and the publishers of
+ * QoS 2 messages may have been told that it has them: PUBREC. They will not send them again. */
+static void test_a_clean_stop_keeps_what_was_acknowledged(void **state) {
+    static const uint16_t count = 100;
+    bool received[101] = {false};
+    size_t delivered[101] = {0};
+    struct scene scene;
+    scene_open_with(&scene,
+                    &(struct broker_options){.idem = idem,
+                                             .more = "persistence true\n"
+                                                     "persistence_location @DIR@/\n"
+                                                     "max_inflight_messages 0\n"},
+                    state);
+    struct mqtt *subscriber = scene_session(&scene, "subscriber");
+    mqtt_subscribe(subscriber, "orders/#", 2);
+    mqtt_disconnect(subscriber);
+    struct mqtt *publisher = scene_session(&scene, "publisher");
+    send_unreleased(publisher, count, NULL);
+    (void)mqtt_await(publisher, MQTT_PUBREC, 1);
+    received[1] = true;
+    broker_stop(scene.broker); /* in the middle of the others */
+    note_received(publisher, received);
+    mqtt_tidy();
+    broker_start(scene.broker);
+    publisher = scene_session(&scene, "publisher");
+    send_unreleased(publisher, count, received);
+    for (uint16_t id = 1; id <= count; id++) {
+        if (!received[id]) {
+            (void)mqtt_await(publisher, MQTT_PUBREC, id);
+        }
+    }
+    for (uint16_t id = 1; id <= count; id++) {
+        mqtt_send_ack(publisher, MQTT_PUBREL, id);
+        (void)mqtt_await(publisher, MQTT_PUBCOMP, id);
+    }
+    count_deliveries(scene_session(&scene, "subscriber"), count, delivered);
+    for (uint16_t id = 1; id <= count; id++) {
+        assert_int_equal(delivered[id], 1);
+    }
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         EACH(test_keys_outlive_a_clean_restart),
         EACH(test_committed_keys_outlive_a_kill),
         ACKNOWLEDGED(test_a_kill_at_any_time_loses_no_message),
+        VERSIONS(test_a_clean_stop_keeps_what_was_acknowledged),
     };
     int status;
     if (testing_cannot_run(&status)) {

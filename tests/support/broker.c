@@ -266,6 +266,10 @@ void broker_resume(struct broker *broker) {
     assert_int_equal(kill(broker->pid, SIGCONT), 0);
 }
 
+void broker_fill_disk(struct broker *broker, bool full) {
+    process_fill_disk(broker->pid, full);
+}
+
 static char *log_since_mark(const struct broker *broker) {
     char *log = files_read(broker->log);
     size_t length = strlen(log);

@@ -43,6 +43,8 @@ void broker_kill(struct broker *broker);
 /* SIGSTOP, SIGCONT: what clients send in between reaches the broker in one turn of its loop. */
 void broker_pause(struct broker *broker);
 void broker_resume(struct broker *broker);
+/* No file can be written, the log included / can be again. */
+void broker_fill_disk(struct broker *broker, bool full);
 /* SIGHUP, then waits until the log says so after this call. */
 void broker_reload(struct broker *broker);
 

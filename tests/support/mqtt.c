@@ -295,6 +295,19 @@ uint8_t mqtt_await(struct mqtt *client, enum mqtt_type type, uint16_t id) {
     return packet.reason;
 }
 
+bool mqtt_await_any(struct mqtt *client, enum mqtt_type *type, uint16_t *id) {
+    int64_t deadline = testing_deadline();
+    struct mqtt_packet packet = {0};
+    do {
+        if (read_and_answer(client, &packet, deadline) != READ_OK) {
+            return false;
+        }
+    } while (of_a_delivery(&packet));
+    *type = packet.type;
+    *id = packet.id;
+    return packet.type != MQTT_DISCONNECT;
+}
+
 uint8_t mqtt_await_close(struct mqtt *client) {
     int64_t deadline = testing_deadline();
     struct mqtt_packet packet = {0};

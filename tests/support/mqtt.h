@@ -27,6 +27,8 @@ uint16_t mqtt_send(struct mqtt *client, const struct mqtt_message *message);
 void mqtt_send_ack(struct mqtt *client, enum mqtt_type type, uint16_t id);
 /* Waits for that packet and returns its reason; any other but a PUBLISH fails the test. */
 uint8_t mqtt_await(struct mqtt *client, enum mqtt_type type, uint16_t id);
+/* The same for whichever acknowledgement is next; false where the broker closes the connection. */
+bool mqtt_await_any(struct mqtt *client, enum mqtt_type *type, uint16_t *id);
 /* Waits until the broker closes the connection; an acknowledgement before that fails the test.
  * Returns the reason of its DISCONNECT, 0 where it sent none. */
 uint8_t mqtt_await_close(struct mqtt *client);

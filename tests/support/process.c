@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * One child process: started with its output in a file, stopped by its own pid, always reaped. */
+#define _GNU_SOURCE /* prlimit */
 #include "process.h"
 
 #include <errno.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +17,7 @@
 static _Noreturn void become(const struct process_options *options, int log,
                              pid_t parent) {
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)signal(SIGXFSZ, SIG_IGN);
     if (getppid() != parent) {
         _exit(126);
     }
@@ -63,4 +66,11 @@ bool process_wait(pid_t pid, int *status) {
         testing_pause();
     }
     return true;
+}
+
+void process_fill_disk(pid_t pid, bool full) {
+    struct rlimit limit;
+    assert_int_equal(prlimit(pid, RLIMIT_FSIZE, NULL, &limit), 0);
+    limit.rlim_cur = full ? 0 : limit.rlim_max;
+    assert_int_equal(prlimit(pid, RLIMIT_FSIZE, &limit, NULL), 0);
 }

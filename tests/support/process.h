@@ -14,7 +14,7 @@ struct process_options {
     const char *log; /* standard output and error are appended to it */
 };
 
-/* The child dies with the test program, however that ends. */
+/* The child dies with the test program, however that ends. It ignores SIGXFSZ, see process_fill_disk. */
 pid_t process_start(const struct process_options *options);
 
 /* Whether it is still running. Where it is not, it has been reaped and *status is its wait status. */
@@ -22,5 +22,8 @@ bool process_running(pid_t pid, int *status);
 
 /* Waits for the end of the child; after the deadline kills it and returns false. */
 bool process_wait(pid_t pid, int *status);
+
+/* From now on what the process writes to files fails with EFBIG, as on a full disk / works again. */
+void process_fill_disk(pid_t pid, bool full);
 
 #endif

@@ -86,7 +86,9 @@ unsigned long watch_read_figure(struct broker *broker, const char *name) {
     return value;
 }
 
-void watch_figure(struct broker *broker, const char *name, unsigned long value) {
+/* Until it is value or, where more is true, higher. */
+static void wait_for_figure(struct broker *broker, const char *name, unsigned long value,
+                            bool more) {
     struct mqtt *client = subscribe_to_figure(broker, name);
     int64_t deadline = testing_deadline();
     unsigned long seen;
@@ -95,6 +97,14 @@ void watch_figure(struct broker *broker, const char *name, unsigned long value) 
         if (testing_remaining_ms(deadline) == 0) {
             fail_msg("%s is %lu instead of %lu", name, seen, value);
         }
-    } while (seen != value);
+    } while (seen != value && !(more && seen > value));
     mqtt_disconnect(client);
+}
+
+void watch_figure_reaches(struct broker *broker, const char *name, unsigned long value) {
+    wait_for_figure(broker, name, value, true);
+}
+
+void watch_figure(struct broker *broker, const char *name, unsigned long value) {
+    wait_for_figure(broker, name, value, false);
 }

@@ -25,6 +25,9 @@ void watch_expect_next(struct mqtt *client, const char *const *lines);
 /* The value of a figure now, or when it is first published. */
 unsigned long watch_read_figure(struct broker *broker, const char *name);
 
+/* Waits until a figure is that high. */
+void watch_figure_reaches(struct broker *broker, const char *name, unsigned long value);
+
 /* Waits until the broker publishes that value (a whole number) on a topic below $SYS/broker/idem/. */
 void watch_figure(struct broker *broker, const char *name, unsigned long value);
 
