@@ -157,7 +157,8 @@ const char *idem_config_quoted(struct idem_config_quote *quote, const char *text
         shown[MOST] = '\0';
         drop_partial_character(shown);
     }
-    (void)snprintf(quote->text, sizeof quote->text, "'%s%s'", shown, cut ? "..." : "");
+    (void)snprintf(quote->text, sizeof quote->text, "'%.*s%s'", (int)MOST, shown,
+                   cut ? "..." : "");
     return quote->text;
 }
 

@@ -19,18 +19,22 @@
 #endif
 
 #if OWN_MALLOC
-static bool watching;
-static long until_failure; /* the allocation that fails; counted down while watching */
-static long live;          /* blocks taken and not given back while watching */
+/* Volatile, since compilers know that malloc changes nothing that they can see. */
+static volatile bool watching;
+static volatile long
+    until_failure;         /* while watching: the allocation that fails, counted */
+static volatile long live; /* blocks taken and not given back while watching */
 
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *block, size_t size);
 void __libc_free(void *block);
 
-/* Visible outside of the program: libyaml and libc are to find these instead of their own. */
 static bool fails(void) {
-    return watching && --until_failure == 0;
+    if (watching) {
+        until_failure = until_failure - 1;
+    }
+    return watching && until_failure == 0;
 }
 
 static void *taken(void *block) {
@@ -38,6 +42,7 @@ static void *taken(void *block) {
     return block;
 }
 
+/* Visible outside of the program: libyaml and libc are to find these instead of their own. */
 IDEM_API void *malloc(size_t size) {
     return fails() ? NULL : taken(__libc_malloc(size));
 }
@@ -59,6 +64,17 @@ IDEM_API void free(void *block) {
     __libc_free(block);
 }
 
+/* Not under valgrind, which puts an allocator of its own in the place of this one. */
+static bool in_use(void) {
+    live = 0;
+    watching = true;
+    void *volatile block = malloc(1);
+    bool counted = live == 1;
+    free(block);
+    watching = false;
+    return counted;
+}
+
 static enum idem_code parse(const char *text, long failing) {
     struct idem_config config;
     struct idem_error error = IDEM_ERROR_INIT;
@@ -74,8 +90,8 @@ static enum idem_code parse(const char *text, long failing) {
 
 static void every_failed_allocation_is_refused_without_a_leak(void **state) {
     (void)state;
-    if (testing_valgrind()) {
-        skip(); /* it brings an allocator of its own too */
+    if (!in_use()) {
+        skip();
     }
     char *text = files_read("examples/idem.yaml");
     enum idem_code code = IDEM_ERR_NOMEM;
