@@ -100,6 +100,8 @@ install: all ## install into $(DESTDIR)$(PREFIX)
 	install -m 755 $(BUILD)/libidem.so $(DESTDIR)$(PREFIX)/lib/libidem.so.0
 	ln -sf libidem.so.0 $(DESTDIR)$(PREFIX)/lib/libidem.so
 	install -m 644 common/include/idem/*.h $(DESTDIR)$(PREFIX)/include/idem/
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 docs/man/idemctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/idem/
 	install -m 644 examples/*.yaml examples/*.conf $(DESTDIR)$(PREFIX)/share/doc/idem/examples/
 

@@ -20,6 +20,10 @@ ALL_TESTS := $(UNIT_TESTS) $(CONTRACT_TESTS) $(INTEGRATION_TESTS)
 
 $(BUILD)/obj/tests/%.o: EXTRA_CFLAGS += $(TEST_CFLAGS)
 
+# The command is tested as its users call it.
+$(BUILD)/obj/tests/unit/idemctl/%.o: EXTRA_CFLAGS += -DIDEMCTL='"$(abspath $(BUILD)/idemctl)"'
+$(BUILD)/tests/unit/idemctl/test_idemctl: | $(BUILD)/idemctl
+
 # The units of the plugin, whose allocations the fake broker can refuse.
 PLUGIN_TESTS := $(filter $(BUILD)/tests/unit/mosquitto/%,$(UNIT_TESTS))
 $(BUILD)/obj/tests/unit/mosquitto/%.o: EXTRA_CFLAGS += -Iplugins/mosquitto

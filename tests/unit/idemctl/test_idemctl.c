@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT
+ * idemctl as its users call it: the program, its output, its exit codes. */
+#include "files.h"
+#include "testing.h"
+
+#include <idem/clock.h>
+#include <idem/config.h>
+#include <idem/receiver.h>
+
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char config_text[] =
+    "instance: test\n"
+    "store: {url: \"embedded://@DIR@/store\"}\n"
+    "rules:\n"
+    "  - name: orders\n"
+    "    match: {topic: \"orders/#\"}\n"
+    "    key: [property:idempotency-key, json:/id]\n"
+    "    scope: global\n"
+    "  - {name: state, match: {topic: \"state/#\"}, strategy: natural}\n"
+    "  - name: readings\n"
+    "    match: {topic: \"readings/+\"}\n"
+    "    key: {all: [topic:2, payload]}\n"
+    "    scope: principal\n";
+
+static char dir[FILES_PATH_MAX];
+static char config_path[FILES_PATH_MAX + 16];
+static char output[16384]; /* of the last call: standard output and error */
+
+static int set_up(void **state) {
+    (void)state;
+    files_make_dir(dir);
+    char *text = files_replace(config_text, "@DIR@", dir);
+    files_write(dir, "idem.yaml", text);
+    free(text);
+    (void)snprintf(config_path, sizeof config_path, "%s/idem.yaml", dir);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    files_remove_dir(dir);
+    return 0;
+}
+
+/* Runs idemctl with the arguments (NULL ends them) and input; returns its exit status. */
+static int ctl_with(const char *input, const char *const *arguments) {
+    const char *argv[24] = {IDEMCTL};
+    int in[2];
+    int out[2];
+    for (size_t i = 0; arguments[i] != NULL; i++) {
+        assert_true(i + 2 < sizeof argv / sizeof *argv);
+        argv[i + 1] = arguments[i];
+    }
+    assert_int_equal(pipe(in), 0);
+    assert_int_equal(pipe(out), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        (void)dup2(in[0], 0);
+        (void)dup2(out[1], 1);
+        (void)dup2(out[1], 2);
+        (void)close(in[1]);
+        (void)close(out[0]);
+        (void)execv(argv[0], (char *const *)(uintptr_t)argv);
+        _exit(127);
+    }
+    (void)close(in[0]);
+    (void)close(out[1]);
+    assert_int_equal(write(in[1], input, strlen(input)), strlen(input));
+    (void)close(in[1]);
+    size_t used = 0;
+    ssize_t got;
+    while ((got = read(out[0], output + used, sizeof output - 1 - used)) > 0) {
+        used += (size_t)got;
+    }
+    output[used] = '\0';
+    (void)close(out[0]);
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+#define ctl(...) ctl_with("", (const char *const[]){__VA_ARGS__, NULL})
+
+static void assert_says(const char *text) {
+    if (strstr(output, text) == NULL) {
+        fail_msg("\"%s\" is not in the output:\n%s", text, output);
+    }
+}
+
+static void note(void *arg, struct idem_delivery *delivery) {
+    (void)delivery;
+    *(bool *)arg = true;
+}
+
+/* Delivers one message through a receiver on the configured store, as the plugin would. */
+static void deliver(const char *topic, const char *payload, bool complete) {
+    struct idem_error error = IDEM_ERROR_INIT;
+    struct idem_config config;
+    struct idem_store *store = NULL;
+    struct idem_receiver *receiver = NULL;
+    struct idem_delivery delivery;
+    struct idem_message message = {.protocol = IDEM_PROTOCOL_MQTT,
+                                   .topic = idem_span_text(topic),
+                                   .payload = idem_span_text(payload),
+                                   .client = idem_span_text("c1")};
+    bool decided = false;
+    assert_int_equal(idem_digest_init(&error), IDEM_OK);
+    assert_int_equal(idem_config_load(&config, config_path, NULL, NULL, &error), IDEM_OK);
+    struct idem_store_options options = {.url = config.store.url,
+                                         .secret = &config.rules.secret};
+    assert_int_equal(idem_store_open(&store, &options, &error), IDEM_OK);
+    struct idem_receiver_options receiving = {
+        .store = store, .rules = &config.rules, .instance = "test"};
+    assert_int_equal(idem_receiver_open(&receiver, &receiving, &error), IDEM_OK);
+    idem_receiver_submit(receiver, &message, idem_clock_wall_ms(), &delivery, note,
+                         &decided);
+    assert_true(decided);
+    assert_int_equal(delivery.verdict, IDEM_VERDICT_DELIVER);
+    if (complete) {
+        idem_receiver_complete(receiver, &delivery, idem_clock_wall_ms(), NULL, NULL);
+    }
+    idem_receiver_close(receiver);
+    idem_store_close(store);
+    idem_config_fini(&config);
+}
+
+static void test_check_accepts_a_right_configuration(void **state) {
+    (void)state;
+    assert_int_equal(ctl("-c", config_path, "check"), 0);
+    assert_says("ok");
+    assert_says("rules        3");
+}
+
+static void test_check_names_file_line_and_key_of_a_mistake(void **state) {
+    (void)state;
+    char path[FILES_PATH_MAX + 16];
+    files_write(dir, "bad.yaml", "instance: test\nstroe: {}\n");
+    (void)snprintf(path, sizeof path, "%s/bad.yaml", dir);
+    assert_int_equal(ctl("-c", path, "check"), 1);
+    assert_says("bad.yaml:2: stroe: ");
+    assert_says("store");
+    (void)snprintf(path, sizeof path, "%s/absent.yaml", dir);
+    assert_int_equal(ctl("-c", path, "check"), 1);
+    assert_says("absent.yaml");
+}
+
+static void test_explain_names_rule_key_scope_and_digest(void **state) {
+    (void)state;
+    assert_int_equal(ctl("-c", config_path, "explain", "--no-store", "-t", "orders/1",
+                         "-m", "{\"id\":7}"),
+                     0);
+    assert_says("rule         orders (line 4)");
+    assert_says("json:/id = 7");
+    assert_says("scope        global");
+    assert_says("digest       ");
+    assert_int_equal(ctl("-c", config_path, "explain", "--no-store", "-t", "orders/1",
+                         "-D", "idempotency-key=k\x01", "-m", "{\"id\":7}"),
+                     0);
+    assert_says("property:idempotency-key = k\\x01");
+}
+
+static void test_explain_tells_what_the_store_says(void **state) {
+    (void)state;
+    deliver("orders/1", "{\"id\":\"a\"}", true);
+    assert_int_equal(
+        ctl("-c", config_path, "explain", "-t", "orders/1", "-m", "{\"id\":\"new\"}"), 0);
+    assert_says("nothing recorded");
+    assert_says("verdict      deliver (new)");
+    assert_int_equal(
+        ctl("-c", config_path, "explain", "-t", "orders/1", "-m", "{\"id\":\"a\"}"), 0);
+    assert_says("store        done");
+    assert_says("expires      ");
+    assert_says("verdict      drop (duplicate)");
+    assert_int_equal(ctl("-c", config_path, "explain", "-t", "orders/1", "-m",
+                         "{\"id\":\"a\",\"x\":1}"),
+                     0);
+    assert_says("verdict      quarantine (conflict)");
+}
+
+static void test_explain_shows_a_claim_that_a_crash_left(void **state) {
+    (void)state;
+    deliver("orders/1", "{\"id\":\"a\"}", false);
+    assert_int_equal(
+        ctl("-c", config_path, "explain", "-t", "orders/1", "-m", "{\"id\":\"a\"}"), 0);
+    assert_says("store        pending");
+    assert_says("lease_until  ");
+}
+
+static void test_explain_says_why_a_message_passes(void **state) {
+    (void)state;
+    assert_int_equal(ctl("-c", config_path, "explain", "-t", "other"), 0);
+    assert_says("none matches");
+    assert_says("verdict      deliver (no_rule)");
+    assert_int_equal(ctl("-c", config_path, "explain", "-t", "state/x", "-m", "on"), 0);
+    assert_says("verdict      deliver (natural)");
+    assert_int_equal(ctl("-c", config_path, "explain", "-t", "orders/x", "-m", "no json"),
+                     0);
+    assert_says("no extractor yielded a value");
+    assert_says("verdict      deliver (missing_key)");
+    assert_int_equal(ctl("-c", config_path, "explain", "-t", "readings/x", "-m", "1"), 0);
+    assert_says("the scope has no value");
+    assert_int_equal(ctl("-c", config_path, "explain", "-t", "orders/x", "--retain"), 0);
+    assert_says("a retained delete");
+}
+
+static void test_explain_distinguishes_principals(void **state) {
+    (void)state;
+    static char first[sizeof output];
+    assert_int_equal(ctl("-c", config_path, "explain", "--no-store", "-t", "readings/x",
+                         "-m", "1", "--client", "bob"),
+                     0);
+    memcpy(first, output, sizeof first);
+    assert_int_equal(ctl("-c", config_path, "explain", "--no-store", "-t", "readings/x",
+                         "-m", "1", "--user", "bob"),
+                     0);
+    assert_string_not_equal(first, output);
+}
+
+static void test_explain_reads_the_payload_from_standard_input(void **state) {
+    (void)state;
+    assert_int_equal(
+        ctl_with("{\"id\":\"from-stdin\"}",
+                 (const char *const[]){"-c", config_path, "explain", "--no-store", "-t",
+                                       "orders/1", "-f", "-", NULL}),
+        0);
+    assert_says("json:/id = from-stdin");
+}
+
+static void test_explain_prints_json(void **state) {
+    (void)state;
+    assert_int_equal(ctl("-c", config_path, "--json", "explain", "--no-store", "-t",
+                         "orders/1", "-m", "{\"id\":7}"),
+                     0);
+    struct json_object *report = json_tokener_parse(output);
+    struct json_object *digest = NULL;
+    assert_non_null(report);
+    assert_true(json_object_object_get_ex(report, "digest", &digest));
+    assert_int_equal(json_object_get_string_len(digest), 32);
+    (void)json_object_put(report);
+}
+
+static void test_a_store_that_cannot_be_read_has_its_own_exit_code(void **state) {
+    (void)state;
+    files_write(dir, "store",
+                "this is no store, but long enough to be looked at as one\n");
+    assert_int_equal(
+        ctl("-c", config_path, "explain", "-t", "orders/1", "-m", "{\"id\":7}"), 3);
+    assert_says("/store");
+}
+
+static void test_a_wrong_command_line_is_refused(void **state) {
+    (void)state;
+    assert_int_equal(ctl("-c", config_path), 2);
+    assert_says("usage:");
+    assert_int_equal(ctl("-c", config_path, "exlpain"), 2);
+    assert_says("exlpain");
+    assert_int_equal(ctl("-c", config_path, "check", "more"), 2);
+    assert_int_equal(ctl("-c", config_path, "explain"), 2);
+    assert_says("-t TOPIC");
+    assert_int_equal(ctl("-c", config_path, "explain", "-t", "a", "-D", "no-value"), 2);
+    assert_says("NAME=VALUE");
+    assert_int_equal(ctl("-c", config_path, "explain", "-t", "a", "-f", "/nonexistent"),
+                     2);
+    assert_int_equal(ctl("--nonsense"), 2);
+}
+
+static void test_help_and_version_are_no_errors(void **state) {
+    (void)state;
+    assert_int_equal(ctl("--help"), 0);
+    assert_says("explain");
+    assert_int_equal(ctl("--version"), 0);
+    assert_int_equal(ctl("explain", "--help"), 0);
+    assert_says("--property");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(test_check_accepts_a_right_configuration),
+        TEST(test_check_names_file_line_and_key_of_a_mistake),
+        TEST(test_explain_names_rule_key_scope_and_digest),
+        TEST(test_explain_tells_what_the_store_says),
+        TEST(test_explain_shows_a_claim_that_a_crash_left),
+        TEST(test_explain_says_why_a_message_passes),
+        TEST(test_explain_distinguishes_principals),
+        TEST(test_explain_reads_the_payload_from_standard_input),
+        TEST(test_explain_prints_json),
+        TEST(test_a_store_that_cannot_be_read_has_its_own_exit_code),
+        TEST(test_a_wrong_command_line_is_refused),
+        TEST(test_help_and_version_are_no_errors),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
