@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * The error channel: every code has a text, the first cause wins. */
+#include "files.h"
 #include "testing.h"
 
 #include <idem/error.h>
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void every_code_has_a_text_of_its_own(void **state) {
@@ -18,6 +21,21 @@ static void every_code_has_a_text_of_its_own(void **state) {
             assert_string_not_equal(text, idem_code_text((enum idem_code)j));
         }
     }
+}
+
+static void every_code_is_in_the_reference_with_its_text(void **state) {
+    (void)state;
+    char *page = files_read("docs/reference/errors.md");
+    assert_true(page[0] != '\0');
+    for (unsigned i = 0; i < IDEM_CODE_COUNT; i++) {
+        char cell[128];
+        (void)snprintf(cell, sizeof cell, "` | %s |", idem_code_text((enum idem_code)i));
+        if (strstr(page, cell) == NULL) {
+            fail_msg("docs/reference/errors.md has no row with the text: %s",
+                     idem_code_text((enum idem_code)i));
+        }
+    }
+    free(page);
 }
 
 static void codes_outside_the_enumeration_are_unknown(void **state) {
@@ -68,6 +86,7 @@ static void a_long_text_is_cut_and_terminated(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_code_has_a_text_of_its_own),
+        cmocka_unit_test(every_code_is_in_the_reference_with_its_text),
         cmocka_unit_test(codes_outside_the_enumeration_are_unknown),
         cmocka_unit_test(an_error_is_recorded_and_its_code_returned),
         cmocka_unit_test(the_first_cause_wins),
