@@ -13,6 +13,7 @@
 #define ROOT             "$SYS/broker/idem/"
 #define FIGURE_TOPIC_MAX 256
 #define ROWS_MAX         (IDEM_RULES_MAX + 1) /* and one for what no rule matched */
+#define UNPUBLISHED      UINT64_MAX
 #define FIGURE_QOS       2 /* as the broker's own figures: the subscriber's QoS decides */
 
 /* Walks the tree in a fixed order, so that a position identifies a figure between two rounds. */
@@ -21,40 +22,41 @@ struct round {
     size_t position;
 };
 
-static void publish(const char *name, const char *value) {
+static bool publish(const char *name, const char *value) {
     char topic[FIGURE_TOPIC_MAX];
     (void)snprintf(topic, sizeof topic, ROOT "%s", name);
-    /* Out of memory: the next round tries again with the next change. */
-    (void)idem_compat_publish(topic, idem_span_text(value), FIGURE_QOS, true, NULL);
+    return idem_compat_publish(topic, idem_span_text(value), FIGURE_QOS, true, NULL) ==
+           MOSQ_ERR_SUCCESS;
 }
 
-static bool grow(struct idem_figures *figures) {
-    size_t capacity = figures->capacity == 0 ? 64 : figures->capacity * 2;
-    uint64_t *last = realloc(figures->last, capacity * sizeof *last);
-    if (last == NULL) {
-        return false;
+static bool has_place(struct idem_figures *figures, size_t position) {
+    while (position >= figures->capacity) {
+        size_t capacity = figures->capacity == 0 ? 64 : figures->capacity * 2;
+        uint64_t *last = realloc(figures->last, capacity * sizeof *last);
+        if (last == NULL) {
+            return false;
+        }
+        for (size_t i = figures->capacity; i < capacity; i++) {
+            last[i] = UNPUBLISHED;
+        }
+        figures->last = last;
+        figures->capacity = capacity;
     }
-    figures->last = last;
-    figures->capacity = capacity;
     return true;
 }
 
+/* Out of memory: the next round tries again. */
 static void put(struct round *round, const char *name, uint64_t value) {
     struct idem_figures *figures = round->figures;
     size_t position = round->position++;
-    if (position < figures->count && figures->last[position] == value) {
-        return;
-    }
-    if (position >= figures->capacity && !grow(figures)) {
-        return;
-    }
-    figures->last[position] = value;
-    if (position >= figures->count) {
-        figures->count = position + 1;
-    }
     char text[24];
+    if (!has_place(figures, position) || figures->last[position] == value) {
+        return;
+    }
     (void)snprintf(text, sizeof text, "%" PRIu64, value);
-    publish(name, text);
+    if (publish(name, text)) {
+        figures->last[position] = value;
+    }
 }
 
 static void put_counts(struct round *round, const char *prefix, const uint64_t *by_reason,
@@ -110,7 +112,7 @@ void idem_figures_init(struct idem_figures *figures, int64_t interval_ms) {
     figures->interval_ms = interval_ms;
     figures->rules = calloc(ROWS_MAX, sizeof *figures->rules);
     if (interval_ms > 0) {
-        publish("version", IDEM_VERSION);
+        (void)publish("version", IDEM_VERSION);
     }
 }
 
