@@ -89,7 +89,7 @@ bool idem_handover_end(struct idem_handover_writer *writer) {
     return !writer->failed;
 }
 
-/* ---- reading: each take fails, and takes nothing more, where the bytes end too early ---- */
+/* ---- reading: each take fails where the bytes end too early or are not what they must be ---- */
 
 static bool take(struct idem_handover_reader *reader, const uint8_t **bytes,
                  size_t size) {
@@ -186,14 +186,22 @@ static bool take_property(struct idem_handover_reader *reader,
     return true;
 }
 
+/* Nothing follows a record that is wrong, not even the end. */
+static bool refuse(struct idem_handover_reader *reader) {
+    reader->left = 0;
+    return false;
+}
+
 bool idem_handover_read(struct idem_handover_reader *reader,
                         struct idem_handover_message *message) {
-    return take_record(reader, RECORD_MESSAGE) && take_message(reader, message);
+    return take_record(reader, RECORD_MESSAGE) &&
+           (take_message(reader, message) || refuse(reader));
 }
 
 bool idem_handover_read_property(struct idem_handover_reader *reader,
                                  struct idem_property *property) {
-    return take_record(reader, RECORD_PROPERTY) && take_property(reader, property);
+    return take_record(reader, RECORD_PROPERTY) &&
+           (take_property(reader, property) || refuse(reader));
 }
 
 static bool is_digested(struct idem_span file) {

@@ -23,7 +23,8 @@ char *__wrap_strdup(const char *text);
 static struct {
     enum fake_version version;
     int64_t counted; /* bytes, as the broker believes */
-    size_t refuse_in;
+    size_t granted;  /* allocations before those that are refused */
+    size_t refusals;
     bool refused;
     struct fake_published *queue;
     size_t lines;
@@ -36,20 +37,27 @@ static struct {
 /* ---- memory ---- */
 
 static bool grants(void) {
-    if (fake.refuse_in == 0 || --fake.refuse_in > 0) {
+    if (fake.granted > 0) {
+        fake.granted--;
         return true;
     }
+    if (fake.refusals == 0) {
+        return true;
+    }
+    fake.refusals--;
     fake.refused = true;
     return false;
 }
 
-void fake_broker_refuse(size_t nth) {
-    fake.refuse_in = nth;
+void fake_broker_refuse(size_t nth, size_t count) {
+    fake.granted = nth - 1;
+    fake.refusals = count;
     fake.refused = false;
 }
 
 bool fake_broker_refused(void) {
-    fake.refuse_in = 0;
+    fake.granted = 0;
+    fake.refusals = 0;
     return fake.refused;
 }
 

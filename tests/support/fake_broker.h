@@ -24,8 +24,8 @@ void fake_broker_start(enum fake_version version);
 void fake_broker_stop(void);
 enum fake_version fake_broker_version(void);
 
-/* The nth allocation from now on, whoever asks for it, is refused; 0: none. */
-void fake_broker_refuse(size_t nth);
+/* The nth allocation from now on, whoever asks for it, is refused, and count in all. */
+void fake_broker_refuse(size_t nth, size_t count);
 bool fake_broker_refused(void); /* whether it came to that; also ends the refusing */
 
 /* What stands for a client: the plugin only sees the pointer. */

@@ -377,7 +377,7 @@ static bool refuse(enum fake_version version, size_t nth, enum idem_act wanted, 
     add_properties(&passage);
     propagate(&passage, "key", "new");
     passage.request.reason = "duplicate";
-    fake_broker_refuse(nth);
+    fake_broker_refuse(nth, 1);
     int rc = act(&passage, wanted);
     bool refused = fake_broker_refused();
     check(&passage, rc);
@@ -411,6 +411,26 @@ static void without_memory_nothing_is_done_by_halves(void **state) {
     }
 }
 
+/* Not even where memory is too short to see that the property is there. */
+static void without_memory_no_second_property_of_that_name_comes_about(void **state) {
+    (void)state;
+    bool refused = true;
+    for (size_t nth = 1; refused; nth++) {
+        struct passage passage;
+        open_as(&passage, FAKE_2_0_11, 1, false);
+        fake_user_property_add(&passage.arrival.properties, "key", "old");
+        propagate(&passage, "key", "new");
+        fake_broker_refuse(nth, 1);
+        assert_int_equal(act(&passage, IDEM_ACT_PASS), MOSQ_ERR_SUCCESS);
+        refused = fake_broker_refused();
+        char *text = fake_properties_text(passage.arrival.properties);
+        assert_true(strcmp(text, "user:key=new") == 0 ||
+                    (refused && strcmp(text, "user:key=old") == 0));
+        free(text);
+        close_all(&passage);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_passing_message_is_left_alone),
@@ -427,6 +447,7 @@ int main(void) {
         cmocka_unit_test(denying_and_disconnecting_change_nothing),
         cmocka_unit_test(a_property_that_the_broker_refuses_does_not_hold_the_message_up),
         cmocka_unit_test(without_memory_nothing_is_done_by_halves),
+        cmocka_unit_test(without_memory_no_second_property_of_that_name_comes_about),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,6 +22,8 @@
 
 static const char one_rule[] = CONFIGURATION(RULE("first"));
 static const char two_rules[] = CONFIGURATION(RULE("first") RULE("second"));
+static const char six_rules[] = CONFIGURATION(RULE("first") RULE("second") RULE(
+    "third") RULE("fourth") RULE("fifth") RULE("sixth"));
 
 static struct idem_config config;
 static struct idem_store *store;
@@ -199,18 +201,22 @@ static void without_an_interval_nothing_goes_out(void **state) {
     assert_int_equal(fake_broker_queued(), 0);
 }
 
+static void reload(const char *text) {
+    struct idem_error error = IDEM_ERROR_INIT;
+    struct idem_config fresh;
+    parse(&fresh, text);
+    assert_int_equal(idem_receiver_set_rules(receiver, &fresh.rules, &error), IDEM_OK);
+    idem_config_fini(&config);
+    config = fresh;
+}
+
 /* Figures are told apart by their place in the tree: a new rule must not move the others. */
 static void
 a_rule_that_a_reload_adds_has_its_figures_and_disturbs_no_other(void **state) {
     (void)state;
-    struct idem_error error = IDEM_ERROR_INIT;
-    struct idem_config fresh;
     submit("first/a");
     publish_at(NOW_MS);
-    parse(&fresh, two_rules);
-    assert_int_equal(idem_receiver_set_rules(receiver, &fresh.rules, &error), IDEM_OK);
-    idem_config_fini(&config);
-    config = fresh;
+    reload(two_rules);
     publish_at(NOW_MS + INTERVAL_MS);
     assert_int_equal(fake_broker_queued(), IDEM_REASON_COUNT + IDEM_VERDICT_COUNT);
     assert_figure("rules/second/messages/new", "0");
@@ -224,7 +230,7 @@ static void what_does_not_go_out_for_want_of_memory_goes_out_later(void **state)
     const size_t all = fake_broker_queued();
     for (size_t nth = 1;; nth++) {
         idem_figures_fini(&figures);
-        fake_broker_refuse(nth);
+        fake_broker_refuse(nth, 1);
         idem_figures_init(&figures, INTERVAL_MS);
         publish_at(NOW_MS);
         size_t went_out = fake_broker_queued();
@@ -241,6 +247,23 @@ static void what_does_not_go_out_for_want_of_memory_goes_out_later(void **state)
     }
 }
 
+/* The places of the first figures cannot be had, those of later ones can. */
+static void memory_that_comes_back_in_the_middle_of_a_round_is_enough(void **state) {
+    (void)state;
+    reload(six_rules);
+    publish_at(NOW_MS);
+    const size_t all = fake_broker_queued();
+    assert_true(all > 100);
+    idem_figures_fini(&figures);
+    idem_figures_init(&figures, INTERVAL_MS);
+    fake_broker_refuse(1, 80);
+    publish_at(NOW_MS);
+    assert_true(fake_broker_refused());
+    assert_int_equal(fake_broker_queued(), all - 80);
+    publish_at(NOW_MS + INTERVAL_MS);
+    assert_int_equal(fake_broker_queued(), 80);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void) {
@@ -253,6 +276,7 @@ int main(void) {
         TEST(without_an_interval_nothing_goes_out),
         TEST(a_rule_that_a_reload_adds_has_its_figures_and_disturbs_no_other),
         TEST(what_does_not_go_out_for_want_of_memory_goes_out_later),
+        TEST(memory_that_comes_back_in_the_middle_of_a_round_is_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

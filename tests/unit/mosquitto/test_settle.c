@@ -314,7 +314,7 @@ static void without_memory_to_save_the_rest_stays_pending(void **state) {
     struct saving saving = {.answer = true};
     tick();
     hand_on("a");
-    fake_broker_refuse(1);
+    fake_broker_refuse(1, 1);
     idem_settle_stop(&settle, CLAIMED_MS, save, &saving);
     assert_true(fake_broker_refused());
     assert_int_equal(saving.calls, 0);
@@ -359,7 +359,7 @@ static void many_are_each_done_in_their_time(void **state) {
 
 static void room_is_made_before_anything_is_claimed(void **state) {
     (void)state;
-    fake_broker_refuse(1);
+    fake_broker_refuse(1, 1);
     assert_int_equal(idem_settle_reserve(&settle), IDEM_ERR_NOMEM);
     assert_true(fake_broker_refused());
     pass("a");
@@ -368,7 +368,7 @@ static void room_is_made_before_anything_is_claimed(void **state) {
         name(payload, sizeof payload, (int)settle.count);
         pass(payload);
     }
-    fake_broker_refuse(1);
+    fake_broker_refuse(1, 1);
     assert_int_equal(idem_settle_reserve(&settle), IDEM_ERR_NOMEM);
     assert_true(fake_broker_refused());
     message_after(0);

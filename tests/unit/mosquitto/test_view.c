@@ -198,7 +198,7 @@ static void without_memory_less_is_seen_and_nothing_leaks(void **state) {
         fake_property_add(&sight.list, MQTT_PROP_CORRELATION_DATA, NULL, "c", 1);
         fake_user_property_add(&sight.list, "a", "1");
         fake_user_property_add(&sight.list, "b", "2");
-        fake_broker_refuse(nth);
+        fake_broker_refuse(nth, 1);
         look(&sight);
         bool found = lookup(&sight.view, "b", &value);
         refused = fake_broker_refused();
