@@ -24,21 +24,22 @@ $(BUILD)/obj/tests/%.o: EXTRA_CFLAGS += $(TEST_CFLAGS)
 $(BUILD)/obj/tests/unit/idemctl/%.o: EXTRA_CFLAGS += -DIDEMCTL='"$(abspath $(BUILD)/idemctl)"'
 $(BUILD)/tests/unit/idemctl/test_idemctl: | $(BUILD)/idemctl
 
+# For programs that fail their own allocations one after the other.
+WRAP_ALLOCATIONS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+
 # The units of the plugin, whose allocations the fake broker can refuse.
 PLUGIN_TESTS := $(filter $(BUILD)/tests/unit/mosquitto/%,$(UNIT_TESTS))
 $(BUILD)/obj/tests/unit/mosquitto/%.o: EXTRA_CFLAGS += -Iplugins/mosquitto
 $(PLUGIN_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(FAKE_OBJ) $(BUILD)/tests/plugin.a $(BUILD)/libidem.a
 	@mkdir -p $(@D)
-	$(call say,LD)$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup \
-	  -o $@ $^ $(LIB_LIBS) -lcmocka
+	$(call say,LD)$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) $(WRAP_ALLOCATIONS) -o $@ $^ $(LIB_LIBS) -lcmocka
 
 $(BUILD)/tests/plugin.a: $(PLUGIN_OBJ)
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(call say,AR)$(AR) rcs $@ $^
 
-# Its allocations fail one after the other.
-$(BUILD)/tests/unit/receiver/test_exhaustion: WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+$(BUILD)/tests/unit/receiver/test_exhaustion: WRAP := $(WRAP_ALLOCATIONS)
 
 $(filter-out $(PLUGIN_TESTS),$(ALL_TESTS)): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(SUPPORT_OBJ) $(BUILD)/libidem.a
 	@mkdir -p $(@D)

@@ -376,6 +376,21 @@ static void room_is_made_before_anything_is_claimed(void **state) {
     assert_int_equal(settle.count, 0);
 }
 
+static void what_waits_is_held_and_nothing_else(void **state) {
+    (void)state;
+    pass("a");
+    hand_on("b");
+    struct idem_digest a = settle.items[0].delivery.digest;
+    struct idem_digest b = settle.items[1].delivery.digest;
+    assert_true(idem_settle_holds(&settle, &a));
+    assert_true(idem_settle_holds(&settle, &b));
+    message_after(0);
+    assert_false(idem_settle_holds(&settle, &a));
+    assert_true(idem_settle_holds(&settle, &b));
+    message_after(1000);
+    assert_false(idem_settle_holds(&settle, &b));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void) {
@@ -394,6 +409,7 @@ int main(void) {
         TEST(without_ticks_the_rest_is_left_in_doubt),
         TEST(without_memory_to_save_the_rest_stays_pending),
         TEST(many_are_each_done_in_their_time),
+        TEST(what_waits_is_held_and_nothing_else),
         TEST(room_is_made_before_anything_is_claimed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
