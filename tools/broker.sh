@@ -10,15 +10,17 @@ die() {
   exit 1
 }
 
-# broker_conf FILE PORT PLUGIN CONFIG (an empty PLUGIN: the bare broker): `user` keeps a broker started by root from changing user, and
-# so from losing its access to a private directory.
+# broker_conf FILE PORT PLUGIN CONFIG; an empty PLUGIN means the bare broker. `user` keeps a broker started
+# by root from changing user, and so from losing its access to a private directory. max_queued_messages 0
+# (no limit) would not do: brokers with the repair for CVE-2023-28366 then disconnect each client whose
+# message they deny.
 broker_conf() {
   cat >"$1" <<END
 listener $2 127.0.0.1
 allow_anonymous true
 user $(id -un)
 persistence false
-max_queued_messages 0
+max_queued_messages 100000
 log_dest stderr
 log_type error
 log_type warning
