@@ -88,7 +88,7 @@ one_broker() { # STORE-URL
   write_config "${1//DIR/$dir}"
   broker_start "$dir" "$plugin" "$dir/idem.yaml" \
     valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite --show-leak-kinds=definite \
-    --keep-debuginfo=yes --error-exitcode=99 --suppressions=tests/valgrind.supp
+    --keep-debuginfo=yes --error-exitcode=99
   : >"$dir/seen"
   mosquitto_sub -h 127.0.0.1 -p "$broker_port" -V 5 -D connect receive-maximum 60000 -q 2 -v -t '#' -t '$idem/#' \
     >"$dir/seen" 2>&1 &
