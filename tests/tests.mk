@@ -48,6 +48,7 @@ $(filter-out $(PLUGIN_TESTS),$(ALL_TESTS)): $(BUILD)/tests/%: $(BUILD)/obj/tests
 ##@ Testing
 check: deps ## install what is missing, build, and run every test with real brokers
 	@$(MAKE) --no-print-directory $(JOBS) all tests
+	@$(if $(SANITIZER),,tests/valgrind.sh --quick)
 	@tests/run.sh $(BUILD)
 
 tests: $(ALL_TESTS)
