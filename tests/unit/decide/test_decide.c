@@ -2,7 +2,12 @@
  * The decision table against an independent statement of what each policy offers, over the full product
  * of reasons, actions and adapters. */
 #include "decide/table.h"
+#include "files.h"
 #include "testing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define ACTION_COUNT (IDEM_ACTION_REFUSE + 1)
 
@@ -129,6 +134,51 @@ static void no_row_of_the_table_is_dead(void **state) {
     }
 }
 
+static const char *policy_name(enum idem_policy policy) {
+    switch (policy) {
+    case IDEM_POLICY_NONE:
+        return NULL;
+    case IDEM_POLICY_MISSING_KEY:
+        return "on_missing_key";
+    case IDEM_POLICY_DUPLICATE:
+        return "on_duplicate";
+    case IDEM_POLICY_CONFLICT:
+        return "on_conflict";
+    case IDEM_POLICY_IN_DOUBT:
+        return "on_in_doubt";
+    case IDEM_POLICY_STORE_FAILURE:
+        return "on_store_failure";
+    }
+    return "unknown";
+}
+
+static void the_documented_table_is_this_one(void **state) {
+    (void)state;
+    char *page = files_read("docs/design/protocol.md");
+    const char *at = strstr(page, "|---|---|---|---|\n| `no_rule`");
+    assert_non_null(at); /* run from the top of the tree */
+    at = strchr(at, '\n') + 1;
+    for (size_t i = 0; i < idem_decisions_count; i++) {
+        const struct idem_decision *row = &idem_decisions[i];
+        const char *policy = policy_name(row->policy);
+        char line[160];
+        int len =
+            policy == NULL
+                ? snprintf(line, sizeof line, "| `%s` | | | `%s` |\n",
+                           idem_reason_name(row->reason), idem_verdict_name(row->verdict))
+                : snprintf(line, sizeof line, "| `%s` | `%s` | `%s` | `%s` |\n",
+                           idem_reason_name(row->reason), policy,
+                           idem_action_name(row->action),
+                           idem_verdict_name(row->verdict));
+        if (strncmp(at, line, (size_t)len) != 0) {
+            fail_msg("the page lacks, or has elsewhere: %s", line);
+        }
+        at += len;
+    }
+    assert_int_equal(at[0], '\n');
+    free(page);
+}
+
 static void the_table_reaches_every_verdict_but_hold(void **state) {
     (void)state;
     bool reached[IDEM_VERDICT_COUNT] = {[IDEM_VERDICT_HOLD] = true};
@@ -171,6 +221,7 @@ int main(void) {
         cmocka_unit_test(every_reason_and_action_has_the_promised_verdict),
         cmocka_unit_test(holding_changes_copies_in_flight_and_nothing_else),
         cmocka_unit_test(no_row_of_the_table_is_dead),
+        cmocka_unit_test(the_documented_table_is_this_one),
         cmocka_unit_test(the_table_reaches_every_verdict_but_hold),
         cmocka_unit_test(every_name_is_there_and_differs),
     };
