@@ -203,6 +203,88 @@ static void rules_can_be_replaced_under_open_copies(void **state) {
     assert_int_equal(delivery.verdict, IDEM_VERDICT_REFUSE);
 }
 
+struct on_its_way {
+    bool answer;
+    unsigned asked;
+    struct idem_digest digest;
+};
+
+static bool say_whether(void *arg, const struct idem_digest *digest) {
+    struct on_its_way *on_its_way = arg;
+    on_its_way->asked++;
+    on_its_way->digest = *digest;
+    return on_its_way->answer;
+}
+
+/* Opens the fixture's receiver anew, as an adapter that knows what it still delivers. */
+static void reopen(struct receiving *fixture, struct on_its_way *on_its_way,
+                   bool can_hold, const char *instance) {
+    struct idem_receiver_options options = receiving_options(fixture);
+    options.can_hold = can_hold;
+    options.instance = instance;
+    options.delivering = say_whether;
+    options.delivering_arg = on_its_way;
+    idem_receiver_close(fixture->receiver);
+    assert_int_equal(idem_receiver_open(&fixture->receiver, &options, NULL), IDEM_OK);
+}
+
+static void a_copy_of_what_is_on_its_way_here_is_a_duplicate(void **state) {
+    struct receiving *fixture = *state;
+    struct on_its_way on_its_way = {.answer = true};
+    reopen(fixture, &on_its_way, false, "edge-1");
+    struct idem_delivery first = receiving_submit_now(fixture, "K");
+    assert_int_equal(on_its_way.asked, 0);
+    struct idem_delivery second = receiving_submit_now(fixture, "K");
+    assert_int_equal(on_its_way.asked, 1);
+    assert_true(idem_digest_equal(&on_its_way.digest, &first.digest));
+    assert_int_equal(second.reason, IDEM_REASON_DUPLICATE);
+    assert_int_equal(second.verdict, IDEM_VERDICT_DROP);
+    assert_false(second.claimed);
+    assert_int_equal(second.first_seen_ms, NOW_MS);
+}
+
+static void other_content_of_what_is_on_its_way_here_is_a_conflict(void **state) {
+    struct receiving *fixture = *state;
+    struct on_its_way on_its_way = {.answer = true};
+    unsigned decisions = 0;
+    struct idem_delivery second;
+    sample_spec(&fixture->rules.rules[0].fingerprint, "payload");
+    reopen(fixture, &on_its_way, false, "edge-1");
+    (void)receiving_submit_now(fixture, "K");
+    sample_add(&fixture->sample, "id", "K");
+    fixture->sample.message.payload = idem_span_text("other");
+    idem_receiver_submit(fixture->receiver, &fixture->sample.message, NOW_MS, &second,
+                         receiving_decided, &decisions);
+    assert_int_equal(second.reason, IDEM_REASON_CONFLICT);
+}
+
+static void a_claim_that_nobody_delivers_stays_in_flight(void **state) {
+    struct receiving *fixture = *state;
+    struct on_its_way on_its_way = {.answer = false};
+    reopen(fixture, &on_its_way, false, "edge-1");
+    (void)receiving_submit_now(fixture, "K");
+    assert_int_equal(receiving_submit_now(fixture, "K").reason, IDEM_REASON_IN_FLIGHT);
+    assert_int_equal(on_its_way.asked, 1);
+}
+
+static void nobody_is_asked_about_the_claims_of_others(void **state) {
+    struct receiving *fixture = *state;
+    struct on_its_way on_its_way = {.answer = true};
+    (void)receiving_submit_now(fixture, "K");
+    reopen(fixture, &on_its_way, false, "edge-2");
+    assert_int_equal(receiving_submit_now(fixture, "K").reason, IDEM_REASON_IN_FLIGHT);
+    assert_int_equal(on_its_way.asked, 0);
+}
+
+static void who_can_hold_a_copy_holds_it(void **state) {
+    struct receiving *fixture = *state;
+    struct on_its_way on_its_way = {.answer = true};
+    reopen(fixture, &on_its_way, true, "edge-1");
+    (void)receiving_submit_now(fixture, "K");
+    assert_int_equal(receiving_submit_now(fixture, "K").verdict, IDEM_VERDICT_HOLD);
+    assert_int_equal(on_its_way.asked, 0);
+}
+
 #define WITH_RECEIVER(test)                                                              \
     cmocka_unit_test_setup_teardown(test, receiving_open, receiving_close)
 
@@ -219,6 +301,11 @@ int main(void) {
         WITH_RECEIVER(a_copy_that_was_not_identified_carries_nothing),
         WITH_RECEIVER(copies_that_are_decided_later_carry_their_own_keys),
         WITH_RECEIVER(rules_can_be_replaced_under_open_copies),
+        WITH_RECEIVER(a_copy_of_what_is_on_its_way_here_is_a_duplicate),
+        WITH_RECEIVER(other_content_of_what_is_on_its_way_here_is_a_conflict),
+        WITH_RECEIVER(a_claim_that_nobody_delivers_stays_in_flight),
+        WITH_RECEIVER(nobody_is_asked_about_the_claims_of_others),
+        WITH_RECEIVER(who_can_hold_a_copy_holds_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
