@@ -261,6 +261,18 @@ static void groups_keep_keys_apart(void **state) {
     assert_differ(of_acme, key_of(fixture));
 }
 
+static void a_payload_in_a_group_stands_alone(void **state) {
+    struct fixture *fixture = *state;
+    fixture->rule.scope.kind = IDEM_SCOPE_BY;
+    sample_spec(&fixture->rule.scope.by, "payload");
+    sample_add(&fixture->sample, "id", "K");
+    struct idem_digest here = key_of(fixture);
+    fixture->sample.message.topic = idem_span_text("orders/8");
+    assert_same(here, key_of(fixture));
+    fixture->sample.message.payload = idem_span_text("hello!");
+    assert_differ(here, key_of(fixture));
+}
+
 /* The same three values, once as a group of two and a key of one, once the other way round. */
 static void a_group_does_not_run_into_its_key(void **state) {
     struct fixture *fixture = *state;
@@ -386,6 +398,7 @@ int main(void) {
         WITH_FIXTURE(a_client_never_passes_for_the_user_of_its_name),
         WITH_FIXTURE(a_scope_that_is_not_there_is_told_from_a_key),
         WITH_FIXTURE(groups_keep_keys_apart),
+        WITH_FIXTURE(a_payload_in_a_group_stands_alone),
         WITH_FIXTURE(a_group_does_not_run_into_its_key),
         WITH_FIXTURE(equal_payloads_on_two_topics_are_two_messages),
         WITH_FIXTURE(in_a_joined_key_the_payload_stands_alone),

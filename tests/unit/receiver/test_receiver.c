@@ -203,6 +203,37 @@ static void rules_can_be_replaced_under_open_copies(void **state) {
     assert_int_equal(delivery.verdict, IDEM_VERDICT_REFUSE);
 }
 
+static void a_text_is_never_lent_to_another_copy_of_its_delivery(void **state) {
+    struct receiving *fixture = *state;
+    struct idem_delivery deliveries[2];
+    unsigned decisions = 0;
+    fixture->rules.rules[0].propagate.as = sample_text("idempotency-key");
+    scripted_store_delay(fixture->scripted, true);
+    receiving_submit(fixture, "K", &deliveries[0], &decisions);
+    receiving_submit(fixture, "L", &deliveries[1], &decisions);
+    scripted_store_release_all(fixture->scripted);
+    scripted_store_delay(fixture->scripted, false);
+    free(fixture->rules.rules[0].propagate.as);
+    fixture->rules.rules[0].propagate.as = NULL;
+    receiving_submit(fixture, "M", &deliveries[0], &decisions);
+    assert_int_equal(decisions, 3);
+    assert_carries(fixture, &deliveries[0], NULL, NULL);
+}
+
+/* A rule that has been given a fingerprint, or lost it, while records of before are there. */
+static void a_fingerprint_on_one_side_only_is_no_conflict(void **state) {
+    struct receiving *fixture = *state;
+    struct idem_key_spec *fingerprint = &fixture->rules.rules[0].fingerprint;
+    struct idem_delivery without = receiving_submit_now(fixture, "K");
+    idem_receiver_complete(fixture->receiver, &without, NOW_MS, NULL, NULL);
+    sample_spec(fingerprint, "payload");
+    assert_int_equal(receiving_submit_now(fixture, "K").reason, IDEM_REASON_DUPLICATE);
+    struct idem_delivery with = receiving_submit_now(fixture, "L");
+    idem_receiver_complete(fixture->receiver, &with, NOW_MS, NULL, NULL);
+    idem_key_spec_fini(fingerprint);
+    assert_int_equal(receiving_submit_now(fixture, "L").reason, IDEM_REASON_DUPLICATE);
+}
+
 struct on_its_way {
     bool answer;
     unsigned asked;
@@ -301,6 +332,8 @@ int main(void) {
         WITH_RECEIVER(a_copy_that_was_not_identified_carries_nothing),
         WITH_RECEIVER(copies_that_are_decided_later_carry_their_own_keys),
         WITH_RECEIVER(rules_can_be_replaced_under_open_copies),
+        WITH_RECEIVER(a_text_is_never_lent_to_another_copy_of_its_delivery),
+        WITH_RECEIVER(a_fingerprint_on_one_side_only_is_no_conflict),
         WITH_RECEIVER(a_copy_of_what_is_on_its_way_here_is_a_duplicate),
         WITH_RECEIVER(other_content_of_what_is_on_its_way_here_is_a_conflict),
         WITH_RECEIVER(a_claim_that_nobody_delivers_stays_in_flight),
