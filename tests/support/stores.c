@@ -15,12 +15,11 @@ const struct idem_owner stores_other = {.instance = 0x2222, .incarnation = 7};
 
 size_t stores_variants(const struct stores_variant **variants) {
     static struct stores_variant all[] = {
-        {"memory", "memory:", false},
-        {"embedded, changes in memory", "embedded://%s/store?commit=10s", false},
-        {"embedded, changes on disk", "embedded://%s/store?map=1MiB", true},
-        {"embedded, groups all the time", "embedded://%s/store?commit=1ms&map=1MiB",
-         false},
-        {"IDEM_CONTRACT_URL", NULL, false},
+        {"memory", "memory:", false, false},
+        {"embedded, changes in memory", "embedded://%s/store?commit=10s", false, true},
+        {"embedded, changes on disk", "embedded://%s/store?map=1MiB", true, true},
+        {"embedded, groups all the time", "embedded://%s/store?commit=1ms", false, true},
+        {"IDEM_CONTRACT_URL", NULL, false, true},
     };
     size_t count = sizeof all / sizeof all[0];
     all[count - 1].url = getenv("IDEM_CONTRACT_URL");

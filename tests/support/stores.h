@@ -12,8 +12,8 @@
 struct stores_variant {
     const char *name;
     const char *url;
-    bool
-        sync_each; /* make everything durable after each change, so that lookups read the disk */
+    bool sync_each; /* sync after each change, so that lookups read the disk */
+    bool keeps;     /* records survive closing */
 };
 
 /* IDEM_CONTRACT_URL in the environment adds one more. Returns their number. */

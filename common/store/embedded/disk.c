@@ -292,40 +292,41 @@ bool idem_digest_step(struct idem_digest *digest) {
     return false;
 }
 
-static enum idem_disk_seek seek(MDB_cursor *cursor, int64_t now_ms,
-                                struct idem_digest *digest, struct idem_record *record) {
+static int seek(MDB_cursor *cursor, int64_t now_ms, struct idem_digest *digest,
+                struct idem_record *record, enum idem_disk_seek *result) {
     MDB_val key = {sizeof digest->bytes, digest->bytes};
     MDB_val data;
     int rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
     for (int looked = 0; rc == MDB_SUCCESS; looked++) {
-        bool is_record = key.mv_size == IDEM_DIGEST_SIZE;
-        if (is_record) {
+        if (key.mv_size == IDEM_DIGEST_SIZE) {
+            struct idem_span bytes = idem_span_of(data.mv_data, data.mv_size);
             memcpy(digest->bytes, key.mv_data, IDEM_DIGEST_SIZE);
-        }
-        if (is_record && looked >= SEEK_STRIDE) {
-            return IDEM_DISK_MORE;
-        }
-        if (is_record &&
-            idem_record_decode(record, idem_span_of(data.mv_data, data.mv_size)) ==
-                IDEM_OK &&
-            idem_record_live(record, now_ms)) {
-            return IDEM_DISK_FOUND;
+            *result = IDEM_DISK_MORE;
+            if (looked >= SEEK_STRIDE) {
+                return MDB_SUCCESS;
+            }
+            if (idem_record_decode(record, bytes) == IDEM_OK &&
+                idem_record_live(record, now_ms)) {
+                *result = IDEM_DISK_FOUND;
+                return MDB_SUCCESS;
+            }
         }
         rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
     }
-    return rc == MDB_NOTFOUND ? IDEM_DISK_END : IDEM_DISK_FAILED;
+    *result = IDEM_DISK_END;
+    return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
 }
 
-enum idem_disk_seek idem_disk_seek(struct idem_disk *disk, int64_t now_ms,
-                                   struct idem_digest *digest,
-                                   struct idem_record *record) {
+enum idem_code idem_disk_seek(struct idem_disk *disk, int64_t now_ms,
+                              struct idem_digest *digest, struct idem_record *record,
+                              enum idem_disk_seek *result) {
     MDB_cursor *cursor = NULL;
-    if (mdb_cursor_open(disk->view, disk->dbi, &cursor) != MDB_SUCCESS) {
-        return IDEM_DISK_FAILED;
+    int rc = mdb_cursor_open(disk->view, disk->dbi, &cursor);
+    if (rc == MDB_SUCCESS) {
+        rc = seek(cursor, now_ms, digest, record, result);
+        mdb_cursor_close(cursor);
     }
-    enum idem_disk_seek result = seek(cursor, now_ms, digest, record);
-    mdb_cursor_close(cursor);
-    return result;
+    return idem_disk_code(rc);
 }
 
 void idem_disk_size(struct idem_disk *disk, uint64_t *records, uint64_t *bytes) {

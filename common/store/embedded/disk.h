@@ -57,11 +57,11 @@ enum idem_disk_seek {
     IDEM_DISK_FOUND,
     IDEM_DISK_MORE,
     IDEM_DISK_END,
-    IDEM_DISK_FAILED,
 };
-enum idem_disk_seek idem_disk_seek(struct idem_disk *disk, int64_t now_ms,
-                                   struct idem_digest *digest,
-                                   struct idem_record *record);
+IDEM_MUST_USE enum idem_code idem_disk_seek(struct idem_disk *disk, int64_t now_ms,
+                                            struct idem_digest *digest,
+                                            struct idem_record *record,
+                                            enum idem_disk_seek *result);
 
 /* The digest after this one; false: there is none. */
 bool idem_digest_step(struct idem_digest *digest);

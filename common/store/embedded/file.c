@@ -69,11 +69,22 @@ static long holder_of(const struct idem_file *file) {
     return holder;
 }
 
+static enum idem_code refuse_same_process(const char *path, struct idem_error *error) {
+    return idem_error_set(
+        error, IDEM_ERR_BUSY, 0,
+        "store %s is already open in this process; share the handle, or "
+        "name another path",
+        path);
+}
+
 static enum idem_code refuse_busy(const struct idem_file *file, const char *path,
                                   struct idem_error *error) {
     static const char advice[] =
         "give each program a store of its own, or let them share one Redis store";
     long holder = holder_of(file);
+    if (holder == (long)getpid()) {
+        return refuse_same_process(path, error);
+    }
     if (holder > 0) {
         return idem_error_set(error, IDEM_ERR_BUSY, 0,
                               "store %s is in use by process %ld; %s", path, holder,
@@ -138,10 +149,7 @@ static enum idem_code check_and_lock(struct idem_file *file, const char *path,
                                     : refuse_open(path, read_only, errno, error);
     }
     if (!remember(file)) {
-        return idem_error_set(error, IDEM_ERR_BUSY, 0,
-                              "store %s is already open in this process; share the "
-                              "handle, or name another path",
-                              path);
+        return refuse_same_process(path, error);
     }
     return IDEM_OK;
 }

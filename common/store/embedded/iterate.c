@@ -25,19 +25,19 @@ static void unlock(pthread_mutex_t *mutex) {
 static enum idem_disk_seek seek(const struct idem_disk_walk *walk,
                                 struct idem_digest *digest, struct idem_answer *answer,
                                 uint8_t **result) {
-    enum idem_disk_seek step = IDEM_DISK_FAILED;
+    enum idem_disk_seek step = IDEM_DISK_END;
     *result = NULL;
     *answer = (struct idem_answer){.code = IDEM_OK};
     lock(walk->mutex);
-    if (idem_disk_view_begin(walk->disk) == IDEM_OK) {
-        step = idem_disk_seek(walk->disk, walk->now_ms, digest, &answer->record);
-        if (step == IDEM_DISK_FOUND) {
-            *result = idem_answer_own_result(answer);
-        }
+    answer->code = idem_disk_view_begin(walk->disk);
+    if (answer->code == IDEM_OK) {
+        answer->code =
+            idem_disk_seek(walk->disk, walk->now_ms, digest, &answer->record, &step);
+        *result = step == IDEM_DISK_FOUND ? idem_answer_own_result(answer) : NULL;
         idem_disk_view_end(walk->disk);
     }
     unlock(walk->mutex);
-    return answer->code == IDEM_OK ? step : IDEM_DISK_FAILED;
+    return step;
 }
 
 static bool skipped(const struct idem_disk_walk *walk, const struct idem_digest *digest) {
@@ -48,24 +48,22 @@ static bool skipped(const struct idem_disk_walk *walk, const struct idem_digest 
 enum idem_code idem_disk_walk(const struct idem_disk_walk *walk, idem_store_visit *visit,
                               void *arg, struct idem_error *error) {
     struct idem_digest digest = {{0}};
-    bool more = true;
-    while (more) {
+    enum idem_disk_seek step = IDEM_DISK_MORE;
+    while (step != IDEM_DISK_END) {
         struct idem_answer answer;
         uint8_t *result;
-        switch (seek(walk, &digest, &answer, &result)) {
-        case IDEM_DISK_FOUND:
-            more = skipped(walk, &digest) || visit(arg, &digest, &answer.record);
-            free(result);
-            more = more && idem_digest_step(&digest);
-            break;
-        case IDEM_DISK_MORE:
-            break;
-        case IDEM_DISK_END:
-            more = false;
-            break;
-        case IDEM_DISK_FAILED:
-            return idem_error_set(error, IDEM_ERR_IO, 0,
+        step = seek(walk, &digest, &answer, &result);
+        if (answer.code != IDEM_OK) {
+            return idem_error_set(error, answer.code, 0,
                                   "store %s cannot be read through", walk->disk->path);
+        }
+        if (step != IDEM_DISK_FOUND) {
+            continue;
+        }
+        bool more = skipped(walk, &digest) || visit(arg, &digest, &answer.record);
+        free(result);
+        if (!more || !idem_digest_step(&digest)) {
+            break;
         }
     }
     return IDEM_OK;

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT
+ * What the embedded store remembers after its process was killed with SIGKILL. */
+#include "children.h"
+#include "stores.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define HOUR INT64_C(3600000)
+#define T0   INT64_C(1700000000000)
+#define URL  "embedded://%s/store"
+#define SLOW URL "?commit=10s" /* nothing is committed unless a sync asks for it */
+
+static void make_closed(struct stores_box *box, const char *url) {
+    memset(box, 0, sizeof *box);
+    stores_make(box, url);
+    stores_close(box);
+}
+
+static void crash(struct stores_box *box, child_body *body) {
+    struct child child;
+    child_start(&child, body, box);
+    assert_int_equal(child_result(&child), 1);
+    child_kill(&child);
+}
+
+static int sync_then_change(struct child *child, void *arg) {
+    struct stores_box *box = arg;
+    stores_open(box);
+    stores_put_done(box, 1, T0, HOUR);
+    (void)stores_claim(box, 2, &stores_me, T0, 30000);
+    (void)stores_claim(box, 3, &stores_me, T0, 30000);
+    stores_sync(box);
+    (void)stores_complete(box, 3, &stores_me, T0, HOUR);
+    (void)stores_claim(box, 4, &stores_me, T0, 30000);
+    child_report(child, 1);
+    (void)pause();
+    return 1;
+}
+
+static void what_was_synced_survives_a_kill(void **state) {
+    (void)state;
+    struct stores_box box;
+    make_closed(&box, SLOW);
+    crash(&box, sync_then_change);
+    stores_open(&box);
+    assert_int_equal(stores_claim(&box, 1, &stores_me_restarted, T0 + 1, 30000).outcome,
+                     IDEM_CLAIM_DONE);
+    stores_remove(&box);
+}
+
+static void a_pending_claim_is_in_doubt_after_a_kill(void **state) {
+    (void)state;
+    struct stores_box box;
+    make_closed(&box, SLOW);
+    crash(&box, sync_then_change);
+    stores_open(&box);
+    assert_int_equal(stores_claim(&box, 2, &stores_other, T0 + 1, 30000).outcome,
+                     IDEM_CLAIM_IN_FLIGHT);
+    struct idem_answer answer =
+        stores_claim(&box, 2, &stores_me_restarted, T0 + 1, 30000);
+    assert_int_equal(answer.outcome, IDEM_CLAIM_TAKEN_OVER);
+    assert_int_equal(answer.record.owner.incarnation, stores_me.incarnation);
+    assert_int_equal(answer.record.first_seen_ms, T0);
+    stores_remove(&box);
+}
+
+static void a_completion_that_was_not_committed_leaves_a_doubt(void **state) {
+    (void)state;
+    struct stores_box box;
+    make_closed(&box, SLOW);
+    crash(&box, sync_then_change);
+    stores_open(&box);
+    assert_int_equal(stores_claim(&box, 3, &stores_me_restarted, T0 + 1, 30000).outcome,
+                     IDEM_CLAIM_TAKEN_OVER);
+    stores_remove(&box);
+}
+
+static void a_claim_that_was_not_committed_is_new(void **state) {
+    (void)state;
+    struct stores_box box;
+    make_closed(&box, SLOW);
+    crash(&box, sync_then_change);
+    stores_open(&box);
+    assert_int_equal(stores_claim(&box, 4, &stores_me_restarted, T0 + 1, 30000).outcome,
+                     IDEM_CLAIM_NEW);
+    stores_remove(&box);
+}
+
+/* Reports each key when the store says that its completion is durable; killed at any moment. */
+static int complete_durably(struct child *child, void *arg) {
+    struct stores_box *box = arg;
+    stores_open(box);
+    for (uint64_t n = 1; n < UINT64_MAX; n++) {
+        struct stores_answer claimed = {.calls = 0};
+        struct stores_answer completed = {.calls = 0};
+        stores_submit_claim(box, n, T0, &claimed);
+        stores_submit_completion(box, n, T0, HOUR, &completed);
+        stores_await(box->store, &claimed);
+        stores_await(box->store, &completed);
+        if (completed.answer.code != IDEM_OK) {
+            return 1;
+        }
+        child_report(child, n);
+    }
+    return 1;
+}
+
+static void what_was_answered_as_durable_survives_a_kill_at_any_time(void **state) {
+    (void)state;
+    int rounds = testing_instrumented() ? 3 : 10;
+    for (int round = 1; round <= rounds; round++) {
+        struct stores_box box;
+        struct child child;
+        uint64_t last = 0;
+        make_closed(&box, URL "?commit=1ms");
+        child_start(&child, complete_durably, &box);
+        while (last < (uint64_t)(3 * round)) {
+            last = child_result(&child);
+        }
+        child_kill(&child);
+        stores_open(&box);
+        for (uint64_t n = 1; n <= last; n++) {
+            assert_int_equal(stores_claim(&box, n, &stores_me_restarted, T0, 1).outcome,
+                             IDEM_CLAIM_DONE);
+        }
+        stores_remove(&box);
+    }
+}
+
+/* Load of all kinds until it is killed; the parent does not know where it was. */
+static int change_busily(struct child *child, void *arg) {
+    struct stores_box *box = arg;
+    stores_open(box);
+    for (uint64_t n = 1; n < UINT64_MAX; n++) {
+        stores_put_done(box, n, T0, HOUR);
+        if (n % 7 == 0) {
+            (void)stores_forget(box, n - 3);
+        }
+        if (n % 2000 == 0) {
+            child_report(child, n);
+        }
+    }
+    return 1;
+}
+
+static bool count_visit(void *arg, const struct idem_digest *digest,
+                        const struct idem_record *record) {
+    (void)digest;
+    (void)record;
+    ++*(uint64_t *)arg;
+    return true;
+}
+
+static void the_file_is_sound_after_a_kill_under_load(void **state) {
+    (void)state;
+    struct stores_box box;
+    make_closed(&box, URL "?commit=1ms&map=1MiB");
+    for (int round = 0; round < 4; round++) {
+        struct child child;
+        uint64_t visited = 0;
+        struct idem_store_stats stats;
+        child_start(&child, change_busily, &box);
+        (void)child_result(&child);
+        (void)child_result(&child);
+        child_kill(&child);
+        stores_open(&box);
+        assert_int_equal(idem_store_iterate(box.store, T0, count_visit, &visited, NULL),
+                         IDEM_OK);
+        idem_store_stats(box.store, &stats);
+        assert_int_equal(stats.keys, visited);
+        (void)stores_forget(&box, 1);
+        stores_put_done(&box, 1, T0, HOUR);
+        stores_sync(&box);
+        for (uint64_t n = 1; n < 100000; n++) {
+            (void)stores_forget(&box, n); /* the next round begins anew */
+        }
+        stores_close(&box);
+    }
+    stores_remove(&box);
+}
+
+/* A reader that is killed while it looks must not pin old pages for ever. */
+static int look_and_wait(struct child *child, void *arg) {
+    struct stores_box view = *(struct stores_box *)arg;
+    struct idem_error error;
+    (void)child_await(child);
+    if (stores_try(&view, true, &view.store, &error) != IDEM_OK) {
+        return 1;
+    }
+    child_report(child, 1);
+    (void)pause();
+    return 1;
+}
+
+static void a_killed_reader_is_no_trouble(void **state) {
+    (void)state;
+    struct stores_box box;
+    struct child child;
+    make_closed(&box, URL);
+    child_start(&child, look_and_wait, &box);
+    stores_open(&box);
+    child_tell(&child, 1);
+    assert_int_equal(child_result(&child), 1);
+    child_kill(&child);
+    for (uint64_t n = 0; n < 1000; n++) {
+        stores_put_done(&box, n, T0, HOUR);
+    }
+    stores_close(&box);
+    stores_open(&box);
+    assert_int_equal(stores_claim(&box, 999, &stores_me, T0, 1).outcome, IDEM_CLAIM_DONE);
+    stores_remove(&box);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_synced_survives_a_kill),
+        cmocka_unit_test(a_pending_claim_is_in_doubt_after_a_kill),
+        cmocka_unit_test(a_completion_that_was_not_committed_leaves_a_doubt),
+        cmocka_unit_test(a_claim_that_was_not_committed_is_new),
+        cmocka_unit_test(what_was_answered_as_durable_survives_a_kill_at_any_time),
+        cmocka_unit_test(the_file_is_sound_after_a_kill_under_load),
+        cmocka_unit_test(a_killed_reader_is_no_trouble),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

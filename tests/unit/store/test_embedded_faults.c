@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT
+ * Every write and every sync of a commit fails once, in turn: what was known stays known, and is on
+ * disk when the fault has passed. The calls of LMDB are caught by functions of the same name, hence their
+ * visibility. */
+#define _GNU_SOURCE /* syscall */
+#include "stores.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define HOUR INT64_C(3600000)
+#define T0   INT64_C(1700000000000)
+#define KEYS 300
+
+enum fault { FAIL_NO_SPACE, FAIL_IO, SHORT_WRITE, FAULTS };
+
+static struct {
+    atomic_int countdown; /* 0: not armed; 1: the next call fails */
+    atomic_int length;    /* how many calls fail from then on */
+    atomic_int hits;
+    enum fault fault;
+} injected;
+
+/* Whether this call is to fail. */
+static bool hit(void) {
+    int left = atomic_load(&injected.countdown);
+    if (left == 0) {
+        return false;
+    }
+    if (left > 1) {
+        atomic_store(&injected.countdown, left - 1);
+        return false;
+    }
+    if (atomic_fetch_sub(&injected.length, 1) <= 1) {
+        atomic_store(&injected.countdown, 0);
+    }
+    atomic_fetch_add(&injected.hits, 1);
+    errno = injected.fault == FAIL_NO_SPACE ? ENOSPC : EIO;
+    return true;
+}
+
+IDEM_API ssize_t pwrite(int fd, const void *bytes, size_t size, off_t offset) {
+    if (hit()) {
+        if (injected.fault != SHORT_WRITE || size < 2) {
+            return -1;
+        }
+        size /= 2;
+    }
+    return (ssize_t)syscall(SYS_pwrite64, fd, bytes, size, offset);
+}
+
+IDEM_API ssize_t writev(int fd, const struct iovec *parts, int count) {
+    if (hit()) {
+        if (injected.fault != SHORT_WRITE || count < 2) {
+            return -1;
+        }
+        count = 1;
+    }
+    return (ssize_t)syscall(SYS_writev, fd, parts, count);
+}
+
+IDEM_API int fdatasync(int fd) {
+    return hit() ? -1 : (int)syscall(SYS_fdatasync, fd);
+}
+
+static void arm(enum fault fault, int nth, int length) {
+    injected.fault = fault;
+    atomic_store(&injected.hits, 0);
+    atomic_store(&injected.length, length);
+    atomic_store(&injected.countdown, nth);
+}
+
+static int disarm(void) {
+    atomic_store(&injected.countdown, 0);
+    return atomic_load(&injected.hits);
+}
+
+/* Keys 0 to KEYS are done, but each fifth of the first half is removed again. */
+static void change(struct stores_box *box, uint64_t from, uint64_t to) {
+    for (uint64_t n = from; n < to; n++) {
+        stores_put_done(box, n, T0, HOUR);
+    }
+}
+
+static void assert_all(struct stores_box *box) {
+    for (uint64_t n = 0; n < KEYS; n++) {
+        bool gone = n < KEYS / 2 && n % 5 == 0;
+        assert_int_equal(stores_lookup(box, n, T0).answer.code,
+                         gone ? IDEM_ERR_NOT_FOUND : IDEM_OK);
+    }
+}
+
+/* True while the fault was met: the sweep ends behind the last call of a commit. */
+static bool survive(enum fault fault, int nth, int length) {
+    struct stores_box box = {.store = NULL};
+    struct idem_store_stats stats;
+    stores_make(&box, "embedded://%s/store?commit=10s&map=1MiB");
+    change(&box, 0, KEYS / 2);
+    stores_sync(&box);
+    for (uint64_t n = 0; n < KEYS / 2; n += 5) {
+        assert_int_equal(stores_forget(&box, n), IDEM_OK);
+    }
+    change(&box, KEYS / 2, KEYS);
+    arm(fault, nth, length);
+    enum idem_code code = idem_store_sync(box.store, NULL);
+    bool met = atomic_load(&injected.hits) > 0;
+    assert_int_equal(code != IDEM_OK, met);
+    idem_store_stats(box.store, &stats);
+    assert_int_equal(stats.failing, met);
+    assert_all(&box); /* also while the environment is being given up and reopened */
+    (void)disarm();
+    stores_sync(&box);
+    assert_all(&box);
+    stores_close(&box);
+    stores_open(&box);
+    assert_all(&box);
+    idem_store_stats(box.store, &stats);
+    assert_int_equal(stats.keys, KEYS - KEYS / 10);
+    stores_remove(&box);
+    return met;
+}
+
+static int sweep(enum fault fault, int length) {
+    int nth = 1;
+    while (survive(fault, nth, length)) {
+        nth++;
+        assert_in_range(nth, 1, 100);
+    }
+    return nth - 1;
+}
+
+static void each_call_that_finds_no_space_is_survived(void **state) {
+    (void)state;
+    assert_true(sweep(FAIL_NO_SPACE, 1) >= 3); /* pages, sync, meta page: at least */
+}
+
+static void each_call_that_fails_is_survived(void **state) {
+    (void)state;
+    assert_true(sweep(FAIL_IO, 1) >= 3);
+}
+
+static void each_short_write_is_survived(void **state) {
+    (void)state;
+    assert_true(sweep(SHORT_WRITE, 1) >= 3);
+}
+
+/* The second failing call is LMDB's own attempt to take the meta page back. */
+static void failures_in_a_row_are_survived(void **state) {
+    (void)state;
+    assert_true(sweep(FAIL_IO, 2) >= 3);
+    assert_true(sweep(FAIL_IO, 5) >= 3);
+}
+
+/* A store cannot be made: it says so, leaves nothing open, and the next try works. */
+static void each_failure_while_opening_is_reported(void **state) {
+    (void)state;
+    struct stores_box box = {.store = NULL};
+    stores_make(&box, "embedded://%s/store");
+    for (int nth = 1; nth < 100; nth++) {
+        struct idem_error error;
+        char path[FILES_PATH_MAX + 8];
+        stores_close(&box);
+        (void)snprintf(path, sizeof path, "%s/store", box.dir);
+        assert_int_equal(unlink(path), 0);
+        arm(FAIL_IO, nth, 1);
+        enum idem_code code = stores_try(&box, false, &box.store, &error);
+        if (disarm() == 0) {
+            assert_int_equal(code, IDEM_OK);
+            assert_true(nth > 3);
+            break;
+        }
+        assert_int_equal(code, IDEM_ERR_IO);
+        assert_non_null(strstr(error.text, path));
+        assert_null(box.store);
+        stores_open(&box);
+    }
+    stores_remove(&box);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_call_that_finds_no_space_is_survived),
+        cmocka_unit_test(each_call_that_fails_is_survived),
+        cmocka_unit_test(each_short_write_is_survived),
+        cmocka_unit_test(failures_in_a_row_are_survived),
+        cmocka_unit_test(each_failure_while_opening_is_reported),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
