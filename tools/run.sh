@@ -36,7 +36,8 @@ cat <<END
     for copy in 1 2; do mosquitto_pub$at -V 5 -q 1 -t orders/berlin/created \\
       -D publish user-property idempotency-key order-1 -m '{"id":1}'; done
 
-  The order arrives once; its copy is seen on \$idem/duplicate only.
+  The order arrives once; its copy is seen on \$idem/duplicate only. Later copies are copies too, over
+  restarts: \`make clean\` forgets them.
 
 END
 exec mosquitto -c "$dir/mosquitto.conf"
