@@ -4,7 +4,8 @@
  * A broker counts the memory that mosquitto_malloc() gives and mosquitto_free() takes back, and refuses
  * to give any above its memory_limit. Memory that is counted on one of the two ways only makes the count
  * drift, until it reaches the limit or wraps below zero: then the broker has no memory ever after. So each
- * block goes back the way it came. */
+ * block goes back the way it came. (Up to 2.0.20 the broker itself miscounts the properties that it
+ * frees; that is beyond a plugin.) */
 #ifndef IDEM_MOSQUITTO_COMPAT_H
 #define IDEM_MOSQUITTO_COMPAT_H
 

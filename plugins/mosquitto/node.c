@@ -228,7 +228,8 @@ static enum idem_code node_open(struct idem_node **node, char *path,
     struct idem_node *opened = calloc(1, sizeof *opened);
     if (opened == NULL) {
         free(path);
-        return idem_error_set(error, IDEM_ERR_NOMEM, 0, "out of memory");
+        (void)idem_error_set(error, IDEM_ERR_NOMEM, 0, "out of memory");
+        return IDEM_ERR_NOMEM;
     }
     opened->path = path;
     idem_broker_log_init(&opened->broker_log);

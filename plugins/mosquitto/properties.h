@@ -11,11 +11,11 @@
 #include <stdint.h>
 
 struct idem_property {
-    int id;            /* MQTT_PROP_..., 0: none of the five kinds */
-    uint8_t byte;      /* payload format indicator */
     const char *name;  /* user property: terminated, else NULL */
     const void *value; /* all kinds but the byte: terminated; may hold NUL where binary */
+    int id;            /* MQTT_PROP_..., 0: none of the five kinds */
     uint16_t size;     /* of value */
+    uint8_t byte;      /* payload format indicator */
 };
 
 /* Copies the first property of a list; fini it in any case. MOSQ_ERR_SUCCESS or _NOMEM. */

@@ -2,6 +2,8 @@
  * The broker as a plugin sees it. Every program is linked so that its own allocations come here first. */
 #include "fake_broker.h"
 
+#include <idem/error.h>
+
 #include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -263,7 +265,7 @@ void fake_broker_take_queue(void) {
 
 /* ---- the log ---- */
 
-void mosquitto_log_printf(int level, const char *fmt, ...) {
+IDEM_PRINTF(2, 3) void mosquitto_log_printf(int level, const char *fmt, ...) {
     va_list arguments;
     if (fake.lines < LINES_MAX) {
         va_start(arguments, fmt);

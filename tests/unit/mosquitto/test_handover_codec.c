@@ -49,11 +49,11 @@ static bool opens(const struct file *file) {
 static const struct idem_handover_message message = {
     "a/b", {(const uint8_t *)"p\0q", 3}, 2, true};
 static const struct idem_property properties[] = {
-    {MQTT_PROP_USER_PROPERTY, 0, "name", "value", 5},
-    {MQTT_PROP_CONTENT_TYPE, 0, NULL, "text", 4},
-    {MQTT_PROP_RESPONSE_TOPIC, 0, NULL, "", 0},
-    {MQTT_PROP_CORRELATION_DATA, 0, NULL, "x\0y", 3},
-    {MQTT_PROP_PAYLOAD_FORMAT_INDICATOR, 1, NULL, NULL, 0},
+    {.id = MQTT_PROP_USER_PROPERTY, .name = "name", .value = "value", .size = 5},
+    {.id = MQTT_PROP_CONTENT_TYPE, .value = "text", .size = 4},
+    {.id = MQTT_PROP_RESPONSE_TOPIC, .value = ""},
+    {.id = MQTT_PROP_CORRELATION_DATA, .value = "x\0y", .size = 3},
+    {.id = MQTT_PROP_PAYLOAD_FORMAT_INDICATOR, .byte = 1},
 };
 
 /* Two messages, the first one with a property of each kind. */
