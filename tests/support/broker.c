@@ -21,7 +21,6 @@
 struct broker {
     char dir[FILES_PATH_MAX];
     char log[FILES_PATH_MAX + 16];
-    char conf[FILES_PATH_MAX + 16];
     unsigned ports[2];
     pid_t pid; /* 0: not running */
     size_t mark;
@@ -146,7 +145,6 @@ struct broker *broker_create(const struct broker_options *options) {
     brokers = broker;
     files_make_dir(broker->dir);
     (void)snprintf(broker->log, sizeof broker->log, "%s/log", broker->dir);
-    (void)snprintf(broker->conf, sizeof broker->conf, "%s/mosquitto.conf", broker->dir);
     broker->ports[0] = free_port();
     broker->ports[1] = free_port();
     write_conf(broker, options);
@@ -170,7 +168,7 @@ unsigned broker_port2(const struct broker *broker) {
 
 static void launch(struct broker *broker) {
     struct instrument instrument;
-    instrument_broker(&instrument, program(), broker->conf);
+    instrument_broker(&instrument, program(), broker->dir);
     struct process_options options = {instrument.argv, instrument.environment,
                                       broker->log};
     assert_int_equal(broker->pid, 0);

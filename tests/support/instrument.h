@@ -12,11 +12,13 @@ struct instrument {
     const char *argv[INSTRUMENT_WORDS_MAX];        /* ends in NULL */
     const char *environment[INSTRUMENT_WORDS_MAX]; /* NAME, VALUE, ..., NULL */
     char runtime[512];                             /* what environment may point to */
+    char conf[512];                                /* what argv points to */
+    char suppressions[512];
 };
 
-/* The command line for `program -c conf`, under IDEM_VALGRIND=1 inside valgrind, in a sanitizer build
+/* The command line for `program -c DIR/mosquitto.conf`, under IDEM_VALGRIND=1 inside valgrind, in a sanitizer build
  * with the run-time library loaded first. Borrows its arguments. */
 void instrument_broker(struct instrument *instrument, const char *program,
-                       const char *conf);
+                       const char *dir);
 
 #endif

@@ -55,8 +55,7 @@ void testing_pause(void) {
 int testing_tidy(void **state) {
     (void)state;
     mqtt_tidy();
-    broker_tidy(false);
-    return 0;
+    return broker_tidy(false) ? 0 : -1;
 }
 
 int testing_tidy_group(void **state) {

@@ -33,7 +33,8 @@ void testing_pause(void);
 bool testing_instrumented(void);
 bool testing_valgrind(void);
 
-/* Test and group teardowns: close what the test (the group) opened, also after a failure. */
+/* Test and group teardowns: close what the test (the group) opened, also after a failure. They fail where
+ * a broker does not end well, which is how valgrind and the sanitizers speak. */
 int testing_tidy(void **state);
 int testing_tidy_group(void **state);
 
