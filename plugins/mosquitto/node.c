@@ -50,7 +50,7 @@ static enum idem_code check_rules(const struct idem_config *config,
                                   struct idem_error *error) {
     for (size_t i = 0; i < config->rules.count; i++) {
         const struct idem_rule *rule = &config->rules.rules[i];
-        if (rule->match.topic == NULL) {
+        if (rule->match.queue != NULL || rule->match.routing_key != NULL) {
             continue; /* matches no MQTT message */
         }
         if (rule->strategy == IDEM_STRATEGY_SEQUENCE) {

@@ -91,6 +91,21 @@ static void test_a_store_in_use_is_refused(void **state) {
     EXPECT(scene.watcher, "orders/1 a", "$idem/duplicate/orders/1 a");
 }
 
+static void test_a_rule_that_the_plugin_cannot_carry_out_is_named(void **state) {
+    (void)state;
+    refuses(&(struct broker_options){.idem = SCENE_TOP
+                                     "  - name: counters\n"
+                                     "    match: {topic: counters/#}\n"
+                                     "    strategy: sequence\n"
+                                     "    sequence: {number: property:seq}\n"},
+            "idem.yaml:5: strategy: rule counters");
+    refuses(&(struct broker_options){.idem = SCENE_TOP "  - name: answers\n"
+                                                       "    match: {header: reply}\n"
+                                                       "    key: payload\n"
+                                                       "    on_duplicate: replay\n"},
+            "idem.yaml:5: on_duplicate: rule answers");
+}
+
 static void test_a_short_ttl_is_warned_about(void **state) {
     struct scene scene;
     scene_open(&scene,
@@ -106,6 +121,7 @@ int main(void) {
         ONCE(test_the_configuration_has_to_be_named_and_to_be_there),
         ONCE(test_a_store_that_cannot_be_opened_is_named),
         ONCE(test_a_store_in_use_is_refused),
+        ONCE(test_a_rule_that_the_plugin_cannot_carry_out_is_named),
         ONCE(test_a_short_ttl_is_warned_about),
     };
     int status;
