@@ -32,6 +32,7 @@ static void fill_store(struct scene *scene) {
     }
     assert_int_equal(watch_count(mqtt_collect(scene->watcher)), ENOUGH);
     watch_figure_reaches(scene->broker, "messages/store_failure", 1);
+    watch_figure(scene->broker, "store/failing", 1);
 }
 
 static void recover(struct scene *scene) {
