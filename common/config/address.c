@@ -73,7 +73,7 @@ enum idem_code idem_config_listen(struct idem_config_reader *reader,
     size_t host = colon != NULL ? (size_t)(colon - text) : 0;
     bool brackets = host > 2 && text[0] == '[' && text[host - 1] == ']';
     bool possible = host > 0 && host <= 255 && strpbrk(text, " /@") == NULL &&
-                    (brackets || memchr(text, ':', host) == NULL);
+                    (brackets || strcspn(text, ":[]") == host);
     const char *rest = possible ? idem_config_digits(colon + 1, &port) : text;
     if (!possible || *rest != '\0' || port < 1 || port > 65535) {
         return idem_config_refuse(reader,

@@ -86,9 +86,7 @@ static enum idem_code check_name(struct idem_config_reader *reader,
 static enum idem_code check_times(struct idem_config_reader *reader,
                                   const struct idem_rule_draft *draft) {
     const struct idem_rule *rule = &draft->rule;
-    if (!place(reader, "rules[].ttl", rule->line)) {
-        (void)place(reader, "rules[].lease", rule->line);
-    }
+    (void)place(reader, "rules[].ttl", rule->line);
     if (rule->ttl_ms <= rule->lease_ms) {
         char ttl[32];
         char lease[32];
@@ -150,10 +148,10 @@ enum idem_code idem_config_check_rule(struct idem_config_reader *reader,
     if (code == IDEM_OK) {
         code = check_match(reader, rule);
     }
-    if (code == IDEM_OK && rule->strategy != IDEM_STRATEGY_NATURAL) {
+    if (code == IDEM_OK) {
         code = check_times(reader, draft);
     }
-    if (code == IDEM_OK && rule->strategy == IDEM_STRATEGY_KEY) {
+    if (code == IDEM_OK) {
         code = check_key(reader, rule);
         remark_unused(reader, rule);
     }

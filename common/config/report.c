@@ -196,7 +196,7 @@ const char *idem_config_nearest(const char *text, const char *const *words) {
     size_t len = strlen(text);
     size_t best = (len + 1) / 3 + 1; /* a third of the letters may be wrong */
     const char *nearest = NULL;
-    if (len == 0 || len > WORD_MAX) {
+    if (len > WORD_MAX) {
         return NULL;
     }
     for (; *words != NULL; words++) {

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static char folder[FILES_PATH_MAX];
 
@@ -74,6 +75,43 @@ static void secrets_are_found_beside_the_configuration(void **state) {
     idem_config_fini(&config);
 }
 
+static void secrets_with_an_absolute_path_are_found_there(void **state) {
+    struct idem_config config;
+    char text[2 * FILES_PATH_MAX];
+    (void)state;
+    files_write(folder, "secret", "0123456789abcdef0123456789abcdef\n");
+    (void)snprintf(text, sizeof text, "secret_file: %s\n", path_of("secret"));
+    files_write(folder, "c.yaml", text);
+    assert_int_equal(idem_config_load(&config, path_of("c.yaml"), NULL, NULL, NULL),
+                     IDEM_OK);
+    assert_string_equal(config.secret_file, path_of("secret"));
+    idem_config_fini(&config);
+}
+
+static void a_configuration_without_a_folder_has_its_secret_in_this_one(void **state) {
+    struct idem_config config;
+    char before[FILES_PATH_MAX * 16];
+    (void)state;
+    files_write(folder, "secret", "0123456789abcdef0123456789abcdef\n");
+    files_write(folder, "c.yaml", "secret_file: secret\n");
+    assert_non_null(getcwd(before, sizeof before));
+    assert_int_equal(chdir(folder), 0);
+    enum idem_code code = idem_config_load(&config, "c.yaml", NULL, NULL, NULL);
+    assert_int_equal(chdir(before), 0);
+    assert_int_equal(code, IDEM_OK);
+    assert_string_equal(config.secret_file, "secret");
+    idem_config_fini(&config);
+}
+
+/* The library would find out by itself that these bytes could be another encoding's. */
+static void files_in_other_encodings_are_refused(void **state) {
+    (void)state;
+    files_write(folder, "c.yaml", "\xff\xfe{}");
+    assert_not_loaded(path_of("c.yaml"), IDEM_ERR_CONFIG,
+                      ":1: syntax: invalid leading UTF-8 octet; the file must be UTF-8 "
+                      "text without control characters");
+}
+
 static void secrets_that_cannot_be_had_refuse_the_file(void **state) {
     char text[2 * FILES_PATH_MAX];
     (void)state;
@@ -105,6 +143,9 @@ int main(void) {
         cmocka_unit_test(mistakes_are_told_with_the_path),
         cmocka_unit_test(endless_files_are_not_read_to_their_end),
         cmocka_unit_test(secrets_are_found_beside_the_configuration),
+        cmocka_unit_test(secrets_with_an_absolute_path_are_found_there),
+        cmocka_unit_test(a_configuration_without_a_folder_has_its_secret_in_this_one),
+        cmocka_unit_test(files_in_other_encodings_are_refused),
         cmocka_unit_test(secrets_that_cannot_be_had_refuse_the_file),
         cmocka_unit_test(long_paths_leave_room_for_the_finding),
     };

@@ -78,6 +78,7 @@ static void keys_that_come_twice_or_are_missing(void **state) {
         {"5: rules[0].sequence.number: is missing; add it (extractor, list of them, or "
          "{all: [...]})",
          RULE_HEAD "  strategy: sequence\n  sequence: {producer: client}\n"},
+        {"1: bridge.source: is missing; add it (mapping)", "bridge:\n"},
         {"1: bridge.sink: is missing; add it (mapping)",
          "bridge: {source: {url: 'amqp://h', queue: q}}\n"},
         {"1: bridge.source.queue: is missing; add it (text)",
@@ -104,6 +105,10 @@ static void values_of_the_wrong_kind(void **state) {
          "instance: {a: b}\n"},
         {"5: rules[0].ttl: has no value; give one, or remove the key", RULE "  ttl:\n"},
         {"5: rules[0].ttl: has no value; give one, or remove the key", RULE "  ttl: ~\n"},
+        {"5: rules[0].ttl: has no value; give one, or remove the key",
+         RULE "  ttl: null\n"},
+        {"1: secret_file: is empty; give a value, or remove the key",
+         "secret_file: ''\n"},
         {"5: rules[0].key: has no value; give one, or remove the key",
          RULE_HEAD "  key:\n  - \n"},
         {"1: document: a list where one value belongs; write the value alone",
@@ -269,6 +274,9 @@ static void matches(void **state) {
         {"1: rules[0].match: nothing can match: topic is for MQTT, queue and routing_key "
          "are for AMQP; write two rules",
          "rules: [{name: a, key: user, match: {topic: a, queue: b}}]\n"},
+        {"1: rules[0].match: nothing can match: topic is for MQTT, queue and routing_key "
+         "are for AMQP; write two rules",
+         "rules: [{name: a, key: user, match: {topic: a, routing_key: b}}]\n"},
     };
     (void)state;
     ASSERT_ALL_REFUSED(mistakes);
@@ -278,6 +286,8 @@ static void rules_that_contradict_themselves(void **state) {
     static const struct mistake mistakes[] = {
         {"2: rules[0].name: 'a b' is not a name; write 1 to 128 of A-Z a-z 0-9 _ . -",
          "rules:\n- name: a b\n"},
+        {"2: rules[0].name: '' is not a name; write 1 to 128 of A-Z a-z 0-9 _ . -",
+         "rules:\n- name: ''\n"},
         {"5: rules[1].name: 'a' is the name of the rule in line 2 already; give each its "
          "own",
          RULE "- {name: a, match: {topic: b}, key: client}\n"},
@@ -314,6 +324,10 @@ static void urls_and_addresses_without_telling_passwords(void **state) {
         {"1: bridge.sink.url: 'mysql://host/db?password=*&x=1' is not possible; write "
          "amqp://HOST, amqps://HOST or postgresql://HOST",
          "bridge: {sink: {url: 'mysql://host/db?password=s3cret&x=1'}}\n"},
+        {"1: bridge.source.url: 'postgresql://host' is not possible; write amqp://HOST "
+         "or "
+         "amqps://HOST",
+         "bridge: {source: {url: 'postgresql://host'}}\n"},
         {"1: bridge.source.url: 'amqp://' is not possible; write amqp://HOST or "
          "amqps://HOST",
          "bridge: {source: {url: 'amqp://'}}\n"},
@@ -357,9 +371,21 @@ static void sinks_that_mix_two_kinds(void **state) {
          "AMQP; "
          "remove it",
          SOURCE "  sink: {url: 'amqp://h', statement: SELECT 1}\n"},
+        {"3: bridge.sink.parameters: has no meaning with the sink's URL, which is for "
+         "AMQP; remove it",
+         SOURCE "  sink: {url: 'amqp://h', parameters: [key]}\n"},
         {"3: bridge.sink.exchange: has no meaning with the sink's URL, which is for "
          "PostgreSQL; remove it",
          SOURCE "  sink: {url: 'postgresql://h', exchange: e, statement: SELECT 1}\n"},
+        {"3: bridge.sink.routing_key: has no meaning with the sink's URL, which is for "
+         "PostgreSQL; remove it",
+         SOURCE "  sink: {url: 'postgresql://h', routing_key: r, statement: SELECT 1}\n"},
+        {"3: bridge.sink.parameters: one value where a list belongs", SOURCE
+         "  sink: {url: 'postgresql://h', statement: SELECT 1, parameters: key}\n"},
+        {"3: bridge.sink.parameters: a mapping where a list belongs; write [key, "
+         "payload, "
+         "...]",
+         SOURCE "  sink: {url: 'postgresql://h', parameters: {key: payload}}\n"},
         {"3: bridge.sink.statement: is missing; a PostgreSQL sink needs it, as in INSERT "
          "INTO orders(id, body) VALUES ($1, $2)",
          SOURCE "  sink: {url: 'postgresql://h'}\n"},
@@ -377,6 +403,10 @@ static void documents_that_are_out_of_bounds(void **state) {
     static const struct mistake mistakes[] = {
         {"1: document: anchors (&) are not taken; write the value where it is needed",
          "store: &s {url: 'memory:'}\n"},
+        {"1: document: anchors (&) are not taken; write the value where it is needed",
+         "rules: &r []\n"},
+        {"1: document: anchors (&) are not taken; write the value where it is needed",
+         "instance: &i a\n"},
         {"1: document: " NO_ALIAS, "store: *s\n"},
         {"2: document: tags (!) are not taken; write the value alone",
          "log:\n  level: !!str info\n"},

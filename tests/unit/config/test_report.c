@@ -39,17 +39,68 @@ static void long_passwords_are_masked_before_the_value_is_cut(void **state) {
 }
 
 static void long_values_are_cut_between_characters(void **state) {
-    struct idem_config_quote quote;
-    char text[201] = "";
+    char text[201] = "x";
     (void)state;
-    for (size_t i = 0; i < 100; i++) {
+    for (size_t i = 0; i < 99; i++) {
         strcat(text, "\xc3\xa4");
     }
-    const char *shown = idem_config_quoted(&quote, text);
-    size_t length = strlen(shown);
-    assert_true(length > 80 && length < sizeof quote.text);
-    assert_string_equal(shown + length - 6, "\xc3\xa4...'");
-    assert_int_equal((length - 5) % 2, 0);
+    for (size_t skip = 0; skip < 2; skip++) { /* wherever the cut falls */
+        struct idem_config_quote quote;
+        const char *shown = idem_config_quoted(&quote, text + skip);
+        size_t length = strlen(shown);
+        assert_true(length > 80 && length < sizeof quote.text);
+        assert_string_equal(shown + length - 6, "\xc3\xa4...'");
+        assert_int_equal((length - 5 - (1 - skip)) % 2, 0);
+    }
+}
+
+static void what_is_cut_to_a_size_ends_with_a_whole_character(void **state) {
+    static const struct {
+        const char *expected;
+        const char *text;
+        size_t size;
+    } cases[] = {
+        {"a\xc3\xa4",
+         "a\xc3\xa4"
+         "b",
+         4},
+        {"a",
+         "a\xc3\xa4"
+         "b",
+         3},
+        {"", "\xe2\x82\xac", 3},
+        {"\xe2\x82\xac", "\xe2\x82\xac", 4},
+        {"", "\xf0\x9f\x90\x98", 4},
+        {"\xf0\x9f\x90\x98", "\xf0\x9f\x90\x98", 5},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char out[16];
+        idem_config_mask(out, cases[i].size, cases[i].text);
+        assert_string_equal(out, cases[i].expected);
+    }
+}
+
+/* A finding that does not fit, in a reader of its own. */
+static void findings_are_one_printable_line_of_whole_characters(void **state) {
+    struct idem_error error = IDEM_ERROR_INIT;
+    struct idem_config_reader reader = {.name = "f", .error = &error};
+    char text[IDEM_ERROR_TEXT_MAX * 2] = "\x7f\x1f";
+    (void)state;
+    while (strlen(text) + 2 < sizeof text) {
+        strcat(text, "\xc3\xa4");
+    }
+    for (size_t skip = 1; skip < 3; skip++) {
+        struct idem_error fresh = IDEM_ERROR_INIT;
+        error = fresh;
+        assert_int_equal(idem_config_refuse(&reader, "%s", text + 2 - skip),
+                         IDEM_ERR_CONFIG);
+        size_t length = strlen(error.text);
+        assert_in_range(length, sizeof error.text - 3, sizeof error.text - 1);
+        assert_string_equal(error.text + length - 2, "\xc3\xa4");
+        assert_int_equal(error.text[strlen("f:0: : ")], '?');
+    }
+    assert_memory_equal(error.text, "f:0: : ??\xc3", 10);
 }
 
 static void typing_errors_are_recognised(void **state) {
@@ -73,6 +124,13 @@ static void typing_errors_are_recognised(void **state) {
     }
     assert_null(
         idem_config_nearest("an_unreasonably_long_key_that_nobody_mistyped", words));
+    static const char *const long_words[] = {"a_word_of_thirty_two_characters_",
+                                             "a_word_of_thirty_three_characters", NULL};
+    assert_string_equal(
+        idem_config_nearest("a_word_of_thirty_two_characters", long_words),
+        long_words[0]);
+    assert_null(idem_config_nearest("a_word_of_thirty_two_characters_x", long_words));
+    assert_null(idem_config_nearest("a_word_of_thirty_three_character", long_words + 1));
 }
 
 int main(void) {
@@ -80,6 +138,8 @@ int main(void) {
         cmocka_unit_test(passwords_are_masked),
         cmocka_unit_test(long_passwords_are_masked_before_the_value_is_cut),
         cmocka_unit_test(long_values_are_cut_between_characters),
+        cmocka_unit_test(what_is_cut_to_a_size_ends_with_a_whole_character),
+        cmocka_unit_test(findings_are_one_printable_line_of_whole_characters),
         cmocka_unit_test(typing_errors_are_recognised),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

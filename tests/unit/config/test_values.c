@@ -122,6 +122,13 @@ static void keys_are_a_word_a_list_or_all_of_a_list(void **state) {
     assert_int_equal(key->count, 2);
     assert_int_equal(key->items[0].level, 2);
     idem_config_fini(&config);
+
+    /* Joined, a literal and the payload may stand anywhere. */
+    parse_rule(&config, "  key: {all: [text:x, payload, client]}\n");
+    key = &config.rules.rules[0].key;
+    assert_true(key->joined);
+    assert_int_equal(key->count, 3);
+    idem_config_fini(&config);
 }
 
 static void scopes_are_a_word_or_a_group(void **state) {
@@ -151,6 +158,11 @@ static void fingerprints_are_none_or_joined(void **state) {
     (void)state;
     parse_rule(&config, "  key: client\n  fingerprint: none\n");
     assert_int_equal(config.rules.rules[0].fingerprint.count, 0);
+    idem_config_fini(&config);
+
+    parse_rule(&config, "  key: client\n  fingerprint: json:/a\n");
+    assert_true(config.rules.rules[0].fingerprint.joined);
+    assert_int_equal(config.rules.rules[0].fingerprint.count, 1);
     idem_config_fini(&config);
 
     parse_rule(&config, "  key: client\n  fingerprint: [json:/a, topic]\n");
@@ -291,7 +303,7 @@ static void bridges_into_a_database_are_read(void **state) {
     parse(&config, &warnings,
           "bridge:\n"
           "  source: {url: 'amqp://h', queue: in, prefetch: 5}\n"
-          "  sink: {url: 'postgresql://h/d', statement: SELECT $1, parameters: [key, "
+          "  sink: {url: 'postgres://h/d', statement: SELECT $1, parameters: [key, "
           "json:/a]}\n"
           "  workers: 4\n");
     assert_int_equal(config.bridge.source.prefetch, 5);
