@@ -16,7 +16,7 @@ JOBS := -j$(shell nproc 2>/dev/null || echo 1)
 comma := ,
 BUILD := build$(if $(SANITIZER),/$(subst $(comma),-,$(SANITIZER)))
 
-PACKAGES := lmdb libsodium json-c yaml-0.1
+PACKAGES := lmdb libsodium json-c yaml-0.1 hiredis
 LIB_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 LIB_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 

@@ -23,10 +23,12 @@ build    library:lmdb                    liblmdb-dev
 build    library:libsodium               libsodium-dev
 build    library:json-c                  libjson-c-dev
 build    library:yaml-0.1                libyaml-dev
+build    library:hiredis                 libhiredis-dev
 build    library:libmosquitto            libmosquitto-dev
 build    header:mosquitto_broker.h       mosquitto-dev
 run      command:mosquitto               mosquitto
 run      command:mosquitto_pub           mosquitto-clients
+test     command:redis-server            redis-server
 test     library:cmocka                  libcmocka-dev
 test     command:valgrind                valgrind
 lint     command:clang                   clang

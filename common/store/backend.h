@@ -17,4 +17,7 @@ idem_backend_check idem_memory_check;
 idem_backend_open idem_embedded_open;
 idem_backend_check idem_embedded_check;
 
+idem_backend_open idem_redis_open;
+idem_backend_check idem_redis_check;
+
 #endif

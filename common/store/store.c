@@ -5,39 +5,36 @@
 #include "store/record.h"
 
 struct backend {
-    const char *scheme;      /* what a URL of it begins with */
-    idem_backend_open *open; /* NULL: a backend that this build lacks, called name */
+    const char *scheme; /* what a URL of it begins with */
+    idem_backend_open *open;
     idem_backend_check *check;
-    const char *name;
 };
 
 static const struct backend backends[] = {
-    {"memory:", idem_memory_open, idem_memory_check, "memory"},
-    {"embedded:", idem_embedded_open, idem_embedded_check, "embedded"},
-    {"redis:", NULL, NULL, "redis"},
-    {"rediss:", NULL, NULL, "redis"},
-    {"unix:", NULL, NULL, "redis"},
+    {"memory:", idem_memory_open, idem_memory_check},
+    {"embedded:", idem_embedded_open, idem_embedded_check},
+    {"redis:", idem_redis_open, idem_redis_check},
+    {"rediss:", idem_redis_open, idem_redis_check},
+    {"unix:", idem_redis_open, idem_redis_check},
+    {"redis+sentinel:", idem_redis_open, idem_redis_check},
+    {"rediss+sentinel:", idem_redis_open, idem_redis_check},
+    {"redis+cluster:", idem_redis_open, idem_redis_check},
+    {"rediss+cluster:", idem_redis_open, idem_redis_check},
 };
 
 static enum idem_code find_backend(const struct backend **found, const char *url,
                                    struct idem_error *error) {
     for (size_t i = 0; url != NULL && i < sizeof backends / sizeof backends[0]; i++) {
         const struct backend *backend = &backends[i];
-        if (strncmp(url, backend->scheme, strlen(backend->scheme)) != 0) {
-            continue;
+        if (strncmp(url, backend->scheme, strlen(backend->scheme)) == 0) {
+            *found = backend;
+            return IDEM_OK;
         }
-        if (backend->open == NULL) {
-            return idem_error_set(error, IDEM_ERR_UNSUPPORTED, 0,
-                                  "this build has no %s store (for %s); use "
-                                  "embedded:///PATH",
-                                  backend->name, backend->scheme);
-        }
-        *found = backend;
-        return IDEM_OK;
     }
     return idem_error_set(error, IDEM_ERR_INVALID, 0,
                           "store URL '%.80s' is not of a known form: embedded:///PATH, "
-                          "memory:",
+                          "memory:, redis://HOST, unix:///PATH, "
+                          "redis+sentinel://HOST/MASTER, redis+cluster://HOST",
                           url != NULL ? url : "");
 }
 

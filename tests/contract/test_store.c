@@ -323,6 +323,7 @@ static void closing_answers_what_is_open(void **state) {
 struct chain {
     struct stores_box *box;
     uint64_t next;
+    struct stores_answer last;
 };
 
 static void claim_next(void *arg, const struct idem_answer *answer) {
@@ -334,6 +335,8 @@ static void claim_next(void *arg, const struct idem_answer *answer) {
                                    .now_ms = T0,
                                    .lease_ms = 1000};
         idem_store_claim(chain->box->store, &claim, claim_next, chain);
+    } else {
+        stores_note(&chain->last, answer);
     }
 }
 
@@ -341,6 +344,7 @@ static void a_callback_may_submit_the_next_operation(void **state) {
     struct chain chain = {.box = *state};
     struct idem_answer start = {.code = IDEM_OK, .outcome = IDEM_CLAIM_NEW};
     claim_next(&chain, &start);
+    stores_await(chain.box->store, &chain.last);
     assert_int_equal(stores_lookup(*state, 19, T0).answer.code, IDEM_OK);
 }
 

@@ -19,6 +19,7 @@ size_t stores_variants(const struct stores_variant **variants) {
         {"embedded, changes in memory", "embedded://%s/store?commit=10s", false, true},
         {"embedded, changes on disk", "embedded://%s/store?map=1MiB", true, true},
         {"embedded, groups all the time", "embedded://%s/store?commit=1ms", false, true},
+        {"redis", "unix://%s/redis.sock?timeout=10s", false, false},
         {"IDEM_CONTRACT_URL", NULL, false, true},
     };
     size_t count = sizeof all / sizeof all[0];
@@ -35,6 +36,9 @@ void stores_make(struct stores_box *box, const char *url) {
                        box->dir, dir + 2);
     } else {
         (void)snprintf(box->url, sizeof box->url, "%s", url);
+    }
+    if (strncmp(url, "unix://%s", 9) == 0) {
+        redis_start_in(&box->redis, box->dir);
     }
     stores_open(box);
 }
@@ -64,6 +68,7 @@ void stores_close(struct stores_box *box) {
 
 void stores_remove(struct stores_box *box) {
     stores_close(box);
+    redis_remove(&box->redis);
     files_remove_dir(box->dir);
 }
 

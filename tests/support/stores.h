@@ -4,11 +4,13 @@
 #define TESTS_STORES_H
 
 #include "files.h"
+#include "redis.h"
 #include "testing.h"
 
 #include <idem/store.h>
 
-/* One way to run the contract: a backend by its URL. %s in the URL is the private directory. */
+/* One way to run the contract: a backend by its URL. %s in the URL is the private directory; one that
+ * begins with unix://%s gets a Redis server in there. */
 struct stores_variant {
     const char *name;
     const char *url;
@@ -21,6 +23,7 @@ size_t stores_variants(const struct stores_variant **variants);
 
 struct stores_box {
     struct idem_store *store;
+    struct redis_server redis; /* where the URL asks for one */
     bool sync_each;
     char dir[FILES_PATH_MAX];
     char url[2 * FILES_PATH_MAX];

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ * The operations of the store interface as requests to Redis. */
+#ifndef IDEM_REDIS_OPERATION_H
+#define IDEM_REDIS_OPERATION_H
+
+#include "store/redis/request.h"
+
+#include <idem/store.h>
+
+/* Each makes a request whose answer goes to done; NULL: no memory, and done is not called. */
+struct idem_request *idem_operation_claim(const struct idem_claim *claim,
+                                          idem_store_done *done, void *arg);
+struct idem_request *idem_operation_complete(const struct idem_completion *completion,
+                                             idem_store_done *done, void *arg);
+struct idem_request *idem_operation_abandon(const struct idem_digest *digest,
+                                            const struct idem_owner *owner,
+                                            idem_store_done *done, void *arg);
+struct idem_request *idem_operation_lookup(const struct idem_digest *digest,
+                                           int64_t now_ms, idem_store_done *done,
+                                           void *arg);
+struct idem_request *idem_operation_forget(const struct idem_digest *digest,
+                                           idem_store_done *done, void *arg);
+
+/* The digest of a request made here. */
+const struct idem_digest *idem_operation_digest(const struct idem_request *request);
+
+#endif

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT
+ * The Redis store: operations become requests of a session; one epoll descriptor tells of the socket and
+ * of the time alike. */
+#include "store/redis/redis.h"
+#include "store/answer.h"
+#include "store/backend.h"
+
+#include <idem/clock.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#define EVENTS_MAX 16
+
+struct idem_redis *idem_redis_of(struct idem_store *store) {
+    return (struct idem_redis *)store;
+}
+
+static int64_t clock_ms(void) {
+    return idem_clock_monotonic_ns() / 1000000;
+}
+
+/* The timer is set when it is needed earlier than it would go off; going off too early is harmless, so
+ * a later need costs no system call. */
+static void arm_timer(struct idem_redis *redis) {
+    int64_t due_ms = idem_session_due_ms(&redis->session);
+    if (due_ms >= redis->timer_ms) {
+        return;
+    }
+    int64_t at_ms = due_ms > 1 ? due_ms : 1; /* 0 would disarm it */
+    struct itimerspec when = {
+        .it_value = {.tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000}};
+    if (timerfd_settime(redis->timer_fd, TFD_TIMER_ABSTIME, &when, NULL) == 0) {
+        redis->timer_ms = due_ms;
+    }
+}
+
+static void submit(struct idem_redis *redis, struct idem_request *request,
+                   idem_store_done *done, void *arg) {
+    if (request == NULL) {
+        idem_answer_code(IDEM_ERR_NOMEM, done, arg);
+        return;
+    }
+    idem_session_submit(&redis->session, request, clock_ms());
+    if (!redis->dispatching) {
+        arm_timer(redis);
+    }
+}
+
+static void redis_claim(struct idem_store *store, const struct idem_claim *claim,
+                        idem_store_done *done, void *arg) {
+    struct idem_redis *redis = idem_redis_of(store);
+    if (redis->session_options.read_only) {
+        idem_answer_code(IDEM_ERR_UNSUPPORTED, done, arg);
+        return;
+    }
+    submit(redis, idem_operation_claim(claim, done, arg), done, arg);
+}
+
+static void redis_complete(struct idem_store *store,
+                           const struct idem_completion *completion,
+                           idem_store_done *done, void *arg) {
+    struct idem_redis *redis = idem_redis_of(store);
+    if (redis->session_options.read_only) {
+        idem_answer_code(IDEM_ERR_UNSUPPORTED, done, arg);
+        return;
+    }
+    submit(redis, idem_operation_complete(completion, done, arg), done, arg);
+}
+
+static void redis_abandon(struct idem_store *store, const struct idem_digest *digest,
+                          const struct idem_owner *owner, idem_store_done *done,
+                          void *arg) {
+    struct idem_redis *redis = idem_redis_of(store);
+    if (redis->session_options.read_only) {
+        idem_answer_code(IDEM_ERR_UNSUPPORTED, done, arg);
+        return;
+    }
+    submit(redis, idem_operation_abandon(digest, owner, done, arg), done, arg);
+}
+
+static void redis_lookup(struct idem_store *store, const struct idem_digest *digest,
+                         int64_t now_ms, idem_store_done *done, void *arg) {
+    struct idem_redis *redis = idem_redis_of(store);
+    submit(redis, idem_operation_lookup(digest, now_ms, done, arg), done, arg);
+}
+
+static void redis_forget(struct idem_store *store, const struct idem_digest *digest,
+                         idem_store_done *done, void *arg) {
+    struct idem_redis *redis = idem_redis_of(store);
+    if (redis->session_options.read_only) {
+        idem_answer_code(IDEM_ERR_UNSUPPORTED, done, arg);
+        return;
+    }
+    submit(redis, idem_operation_forget(digest, done, arg), done, arg);
+}
+
+/* What the server counted last, and what has changed since by our own doing. */
+static void redis_stats(struct idem_store *store, struct idem_store_stats *stats) {
+    const struct idem_redis *redis = idem_redis_of(store);
+    const struct idem_session *session = &redis->session;
+    int64_t keys = (int64_t)session->keys + session->keys_changed;
+    stats->keys = keys > 0 ? (uint64_t)keys : 0;
+    stats->bytes = session->bytes;
+    stats->failing = session->breaker.state != IDEM_BREAKER_CLOSED;
+}
+
+static int redis_poll_fd(struct idem_store *store) {
+    return idem_redis_of(store)->epoll_fd;
+}
+
+static void take_timer(struct idem_redis *redis) {
+    uint64_t expirations = 0;
+    (void)!read(redis->timer_fd, &expirations, sizeof expirations); /* clears it */
+    redis->timer_ms = INT64_MAX;
+}
+
+void idem_redis_dispatch(struct idem_redis *redis) {
+    struct epoll_event events[EVENTS_MAX];
+    if (redis->dispatching) {
+        return; /* called from a callback: the caller's own turn is not over */
+    }
+    redis->dispatching = true;
+    int count = epoll_wait(redis->epoll_fd, events, EVENTS_MAX, 0);
+    int64_t now_ms = clock_ms();
+    for (int i = 0; i < count; i++) {
+        if (events[i].data.ptr == NULL) {
+            take_timer(redis);
+        } else {
+            idem_session_ready(events[i].data.ptr, events[i].events, now_ms);
+        }
+    }
+    idem_session_tick(&redis->session, now_ms);
+    redis->dispatching = false;
+    arm_timer(redis);
+}
+
+static void redis_dispatch(struct idem_store *store) {
+    idem_redis_dispatch(idem_redis_of(store));
+}
+
+void idem_redis_wait(struct idem_redis *redis, int64_t until_ms) {
+    int64_t left_ms = until_ms - clock_ms();
+    struct pollfd descriptor = {.fd = redis->epoll_fd, .events = POLLIN};
+    (void)poll(&descriptor, 1, left_ms > 0 ? (int)left_ms : 0);
+    idem_redis_dispatch(redis);
+}
+
+/* Every request has a deadline, so this ends. */
+static enum idem_code redis_sync(struct idem_store *store, struct idem_error *error) {
+    struct idem_redis *redis = idem_redis_of(store);
+    (void)error;
+    while (idem_session_open_count(&redis->session) > 0) {
+        idem_redis_wait(redis, clock_ms() + redis->location.timeout_ms);
+    }
+    return IDEM_OK;
+}
+
+static void redis_close(struct idem_store *store) {
+    struct idem_redis *redis = idem_redis_of(store);
+    (void)redis_sync(store, NULL);
+    idem_session_fini(&redis->session);
+    if (redis->timer_fd >= 0) {
+        (void)close(redis->timer_fd);
+    }
+    if (redis->epoll_fd >= 0) {
+        (void)close(redis->epoll_fd);
+    }
+    free(redis);
+}
+
+static const struct idem_store_ops redis_ops = {
+    .name = "redis",
+    .claim = redis_claim,
+    .complete = redis_complete,
+    .abandon = redis_abandon,
+    .lookup = redis_lookup,
+    .forget = redis_forget,
+    .iterate = idem_redis_iterate,
+    .stats = redis_stats,
+    .poll_fd = redis_poll_fd,
+    .dispatch = redis_dispatch,
+    .sync = redis_sync,
+    .close = redis_close,
+};
+
+static bool open_descriptors(struct idem_redis *redis) {
+    redis->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    redis->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+    return redis->epoll_fd >= 0 && redis->timer_fd >= 0 &&
+           epoll_ctl(redis->epoll_fd, EPOLL_CTL_ADD, redis->timer_fd, &event) == 0;
+}
+
+static void take_options(struct idem_redis *redis,
+                         const struct idem_store_options *options) {
+    struct idem_session_options *own = &redis->session_options;
+    redis->log = options->log;
+    own->location = &redis->location;
+    own->log = &redis->log;
+    own->epoll_fd = redis->epoll_fd;
+    own->read_only = options->read_only;
+    own->has_check = options->secret != NULL;
+    if (own->has_check) {
+        idem_digest_of(&own->check, options->secret, IDEM_DOMAIN_SECRET_CHECK, NULL, 0);
+    }
+}
+
+/* A server that cannot be reached may be there later; one that refuses us will go on refusing. */
+static enum idem_code first_contact(struct idem_redis *redis, struct idem_error *error) {
+    struct idem_session *session = &redis->session;
+    int64_t until_ms =
+        clock_ms() + redis->location.connect_timeout_ms + redis->location.timeout_ms;
+    idem_redis_dispatch(redis);
+    while (session->breaker.state == IDEM_BREAKER_CLOSED && !session->counted &&
+           clock_ms() < until_ms) {
+        idem_redis_wait(redis, until_ms);
+    }
+    enum idem_code code = session->refusal.code;
+    if (code == IDEM_OK || code == IDEM_ERR_UNAVAILABLE || code == IDEM_ERR_TIMEOUT) {
+        return IDEM_OK;
+    }
+    char where[IDEM_ENDPOINT_TEXT_MAX];
+    idem_endpoint_text(&session->endpoint, where);
+    return idem_error_set(error, code, 0, "Redis %s: %s", where, session->refusal.text);
+}
+
+enum idem_code idem_redis_check(const char *url, struct idem_error *error) {
+    struct idem_redis_location location;
+    return idem_redis_locate(&location, url, error);
+}
+
+enum idem_code idem_redis_open(struct idem_store **store,
+                               const struct idem_store_options *options,
+                               struct idem_error *error) {
+    struct idem_redis *redis = calloc(1, sizeof *redis);
+    if (redis == NULL) {
+        return idem_error_set(error, IDEM_ERR_NOMEM, 0, "no memory for a store");
+    }
+    enum idem_code code = idem_redis_locate(&redis->location, options->url, error);
+    if (code != IDEM_OK) {
+        free(redis);
+        return code;
+    }
+    redis->base.ops = &redis_ops;
+    redis->timer_ms = INT64_MAX;
+    bool opened = open_descriptors(redis);
+    int number = errno;
+    take_options(redis, options);
+    bool known = redis->location.kind == IDEM_REDIS_SINGLE;
+    idem_session_init(&redis->session, &redis->session_options,
+                      known ? &redis->location.endpoints[0] : NULL,
+                      (uint64_t)idem_clock_monotonic_ns() ^ (uint64_t)(uintptr_t)redis);
+    code = opened ? first_contact(redis, error)
+                  : idem_error_set(error, IDEM_ERR_IO, number, "epoll, timerfd: %s",
+                                   strerror(number));
+    if (code != IDEM_OK) {
+        redis_close(&redis->base);
+        return code;
+    }
+    *store = &redis->base;
+    return IDEM_OK;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ * The Redis store's own state, and what its files share. */
+#ifndef IDEM_REDIS_REDIS_H
+#define IDEM_REDIS_REDIS_H
+
+#include "store/redis/operation.h"
+#include "store/redis/session.h"
+
+struct idem_redis {
+    struct idem_store base;
+    struct idem_redis_location location;
+    struct idem_log log;
+    struct idem_session_options session_options;
+    struct idem_session session;
+    int epoll_fd; /* watches the socket and the timer */
+    int timer_fd;
+    int64_t timer_ms; /* when the timer goes off, at the latest; INT64_MAX: never */
+    bool dispatching;
+};
+
+struct idem_redis *idem_redis_of(struct idem_store *store);
+
+/* Does what is due, without waiting. */
+void idem_redis_dispatch(struct idem_redis *redis);
+
+/* Waits until there is something to do, or until that time of the monotonic clock; does it. */
+void idem_redis_wait(struct idem_redis *redis, int64_t until_ms);
+
+enum idem_code idem_redis_iterate(struct idem_store *store, int64_t now_ms,
+                                  idem_store_visit *visit, void *arg,
+                                  struct idem_error *error);
+
+#endif

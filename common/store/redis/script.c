@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT
+ * The scripts that run inside Redis.
+ *
+ * They change a record only where they find it as their caller expects, and answer 1; in every other
+ * case they change nothing and answer what is there (nil: nothing), and the caller decides. What it
+ * decides is in step.c, the same for every backend: of a record's layout (record.h) the scripts know
+ * only its version, state, owner and end. */
+#include "store/redis/script.h"
+#include "store/redis/command.h"
+#include "store/redis/layout.h"
+
+/* ARGV: record, milliseconds. Answers what was there, as SET NX GET does. */
+static const char claim_text[] =
+    "local found = redis.call('GET', KEYS[1])\n"
+    "if not found then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end\n"
+    "return found\n";
+
+/* ARGV: the record as it was found, its replacement, milliseconds. */
+static const char replace_text[] = "local found = redis.call('GET', KEYS[1])\n"
+                                   "if found ~= ARGV[1] then return found end\n"
+                                   "redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])\n"
+                                   "return 1\n";
+
+/* Whether found is a pending record, version 1, of the owner in ARGV[1]. */
+#define OURS                                                                             \
+    "local function ours(found)\n"                                                       \
+    "  return found and string.byte(found, 1) == 1 and string.byte(found, 2) % 128 == 1" \
+    " and string.sub(found, 15, 30) == ARGV[1]\n"                                        \
+    "end\n"                                                                              \
+    "local found = redis.call('GET', KEYS[1])\n"                                         \
+    "if not ours(found) then return found end\n"
+
+/* ARGV: owner, end, milliseconds, result. */
+static const char complete_text[] =
+    OURS "redis.call('SET', KEYS[1], string.sub(found, 1, 1)"
+         " .. string.char(string.byte(found, 2) + 1) .. string.sub(found, 3, 8)"
+         " .. ARGV[2] .. string.sub(found, 15, 22) .. string.sub(found, 31) .. ARGV[4],"
+         " 'PX', ARGV[3])\n"
+         "return 1\n";
+
+/* ARGV: owner. */
+static const char abandon_text[] = OURS "redis.call('DEL', KEYS[1])\n"
+                                        "return 1\n";
+
+const char *idem_script_text(enum idem_script script) {
+    switch (script) {
+    case IDEM_SCRIPT_CLAIM:
+        return claim_text;
+    case IDEM_SCRIPT_REPLACE:
+        return replace_text;
+    case IDEM_SCRIPT_COMPLETE:
+        return complete_text;
+    case IDEM_SCRIPT_ABANDON:
+        return abandon_text;
+    case IDEM_SCRIPT_COUNT:
+        break;
+    }
+    return "";
+}
+
+/* Without its hash, or where the server has lost it, a script goes as a whole, which loads it too. */
+void idem_script_begin(struct idem_bytes *out, const struct idem_server *server,
+                       enum idem_script script, const struct idem_digest *digest,
+                       unsigned count) {
+    uint8_t key[IDEM_LAYOUT_KEY_SIZE];
+    idem_layout_key(key, digest);
+    idem_command_begin(out, 4 + count);
+    if (server->script_known[script]) {
+        idem_command_text(out, "EVALSHA");
+        idem_command_word(out, server->script_sha[script], IDEM_SHA_LENGTH);
+    } else {
+        idem_command_text(out, "EVAL");
+        idem_command_text(out, idem_script_text(script));
+    }
+    idem_command_text(out, "1");
+    idem_command_word(out, key, sizeof key);
+}
