@@ -362,7 +362,7 @@ static void stats_count_the_keys(void **state) {
     stores_sync(box);
     idem_store_stats(box->store, &stats);
     assert_int_equal(stats.keys, 99);
-    assert_true(stats.bytes > 0);
+    assert_true(stats.bytes > 0 || variant->hides_size);
     assert_false(stats.failing);
     assert_int_equal(stats.commit_failures, 0);
 }

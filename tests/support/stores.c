@@ -15,12 +15,16 @@ const struct idem_owner stores_other = {.instance = 0x2222, .incarnation = 7};
 
 size_t stores_variants(const struct stores_variant **variants) {
     static struct stores_variant all[] = {
-        {"memory", "memory:", false, false},
-        {"embedded, changes in memory", "embedded://%s/store?commit=10s", false, true},
-        {"embedded, changes on disk", "embedded://%s/store?map=1MiB", true, true},
-        {"embedded, groups all the time", "embedded://%s/store?commit=1ms", false, true},
-        {"redis", "unix://%s/redis.sock?timeout=10s", false, false},
-        {"IDEM_CONTRACT_URL", NULL, false, true},
+        {"memory", "memory:", false, false, false},
+        {"embedded, changes in memory", "embedded://%s/store?commit=10s", false, true,
+         false},
+        {"embedded, changes on disk", "embedded://%s/store?map=1MiB", true, true, false},
+        {"embedded, groups all the time", "embedded://%s/store?commit=1ms", false, true,
+         false},
+        {"redis", "unix://%s/redis.sock?timeout=10s", false, true, false},
+        {"redis, not known to be new", "unix://shy:pw@%s/redis.sock?timeout=10s", false,
+         true, true},
+        {"IDEM_CONTRACT_URL", NULL, false, true, false},
     };
     size_t count = sizeof all / sizeof all[0];
     all[count - 1].url = getenv("IDEM_CONTRACT_URL");
@@ -37,8 +41,9 @@ void stores_make(struct stores_box *box, const char *url) {
     } else {
         (void)snprintf(box->url, sizeof box->url, "%s", url);
     }
-    if (strncmp(url, "unix://%s", 9) == 0) {
+    if (strncmp(url, "unix:", 5) == 0) {
         redis_start_in(&box->redis, box->dir);
+        (void)redis_tell(&box->redis, "ACL SETUSER shy on >pw ~* +@all -info");
     }
     stores_open(box);
 }

@@ -10,12 +10,13 @@
 #include <idem/store.h>
 
 /* One way to run the contract: a backend by its URL. %s in the URL is the private directory; one that
- * begins with unix://%s gets a Redis server in there. */
+ * begins with unix: gets a Redis server in there, which hides from the user shy (password pw) what it is. */
 struct stores_variant {
     const char *name;
     const char *url;
-    bool sync_each; /* sync after each change, so that lookups read the disk */
-    bool keeps;     /* records survive closing */
+    bool sync_each;  /* sync after each change, so that lookups read the disk */
+    bool keeps;      /* records survive closing */
+    bool hides_size; /* the server does not tell how much memory it uses */
 };
 
 /* IDEM_CONTRACT_URL in the environment adds one more. Returns their number. */

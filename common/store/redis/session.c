@@ -392,7 +392,7 @@ void idem_session_tick(struct idem_session *session, int64_t now_ms) {
         move_on(session);
     }
     tick_state(session);
-    if (session->link.out.end > session->link.out.start) {
+    if (session->replicate || session->link.out.end > session->link.out.start) {
         send_now(session);
     }
     if (session->broken.code != IDEM_OK) {
