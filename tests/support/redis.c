@@ -90,11 +90,14 @@ static void run(struct redis_server *server) {
     char log[FILES_PATH_MAX + 32];
     (void)snprintf(port, sizeof port, "%u", server->port);
     (void)snprintf(log, sizeof log, "%s/redis.log", server->dir);
-    const char *argv[WORDS_MAX] = {
-        program(),      "--port",           port,  "--bind", "127.0.0.1", "--unixsocket",
-        server->socket, "--unixsocketperm", "700", "--dir",  server->dir, "--daemonize",
-        "no",           "--logfile",        ""};
-    size_t count = 15;
+    const char *const common[] = {
+        "--port",           port,  "--bind", "127.0.0.1", "--unixsocket", server->socket,
+        "--unixsocketperm", "700", "--dir",  server->dir, "--daemonize",  "no",
+        "--logfile",        ""};
+    const char *argv[WORDS_MAX] = {program(), server->config};
+    size_t count = server->config[0] != '\0' ? 2 : 1;
+    memcpy(argv + count, common, sizeof common);
+    count += sizeof common / sizeof common[0];
     for (const char *const *word = server->options; word != NULL && *word != NULL;
          word++) {
         assert_true(count < WORDS_MAX - 1);

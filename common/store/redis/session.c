@@ -109,19 +109,19 @@ static void break_off(struct idem_session *session, const char *why) {
     (void)idem_error_set(&session->broken, IDEM_ERR_UNAVAILABLE, 0, "%s", why);
 }
 
-static const struct idem_endpoint *next_endpoint(const struct idem_session *session) {
+static const struct idem_endpoint *next_sentinel(struct idem_session *session) {
     const struct idem_redis_location *location = session->options->location;
-    return session->endpoint_known
-               ? &session->endpoint
-               : &location->endpoints[session->attempts % location->endpoint_count];
+    return &location->endpoints[session->asked++ % location->endpoint_count];
 }
 
 static void connect_now(struct idem_session *session) {
     session->state = IDEM_SESSION_CONNECTING;
     session->state_until_ms =
         session->now_ms + session->options->location->connect_timeout_ms;
-    enum idem_code code = idem_link_connect(&session->link, next_endpoint(session),
-                                            session->attempts++, &session->broken);
+    const struct idem_endpoint *endpoint =
+        session->endpoint_known ? &session->endpoint : next_sentinel(session);
+    enum idem_code code = idem_link_connect(&session->link, endpoint, session->attempts++,
+                                            &session->broken);
     if (code == IDEM_OK) {
         watch(session, EPOLLOUT);
     }

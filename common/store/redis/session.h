@@ -41,7 +41,8 @@ struct idem_session {
     int64_t state_until_ms;  /* CONNECTING, GREETING: gives up then */
     int64_t heartbeat_at_ms; /* UP */
     int64_t now_ms;          /* of the monotonic clock, as last told */
-    unsigned attempts;
+    unsigned attempts; /* to connect to the server */
+    unsigned asked;    /* sentinels, in turn */
     uint32_t watched; /* by epoll */
     bool proven;      /* an operation was answered on this connection */
     bool moved;       /* a sentinel has told where the server is */
