@@ -101,8 +101,9 @@ apt() {
 }
 
 install_packages() {
-  local had_broker=no
+  local had_broker=no had_redis=no
   command -v mosquitto >/dev/null && had_broker=yes
+  command -v redis-server >/dev/null && had_redis=yes
   log=$(mktemp)
   trap 'rm -f "$log"' EXIT
   echo "deps: installing ${missing_packages[*]}"
@@ -114,6 +115,9 @@ install_packages() {
   hash -r
   if [ $had_broker = no ] && command -v mosquitto >/dev/null; then
     rest_service mosquitto
+  fi
+  if [ $had_redis = no ] && command -v redis-server >/dev/null; then
+    rest_service redis-server
   fi
 }
 

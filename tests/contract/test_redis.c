@@ -421,69 +421,6 @@ static void ten_thousand_claims_go_down_the_pipeline_in_order(void **state) {
     }
 }
 
-/* A replica is a second server told to follow the first. */
-static void durable_operations_wait_for_replicas_where_asked(void **state) {
-    static struct redis_server replica;
-    struct stores_answer notes[4] = {{.calls = 0}};
-    (void)state;
-    start(lasting);
-    use(&box, "", "?wait_replicas=1&timeout=500ms");
-    stores_open(&box);
-    assert_int_equal(stores_claim(&box, 1, &stores_me, T0, 1000).outcome, IDEM_CLAIM_NEW);
-    stores_submit_claim(&box, 2, T0, &notes[0]);
-    stores_await(box.store, &notes[0]);
-    assert_int_equal(notes[0].answer.code, IDEM_ERR_TIMEOUT);
-    redis_start(&replica, forgetful);
-    (void)redis_tell(&replica, "REPLICAOF 127.0.0.1 %u", server.port);
-    int64_t deadline = testing_deadline();
-    while (redis_tell(&server, "WAIT 1 100") < 1) {
-        assert_true(testing_remaining_ms(deadline) > 0);
-    }
-    stores_submit_claim(&box, 3, T0, &notes[1]);
-    stores_await(box.store, &notes[1]);
-    assert_int_equal(notes[1].answer.code, IDEM_OK);
-    stores_submit_completion(&box, 3, T0, HOUR, &notes[2]);
-    stores_await(box.store, &notes[2]);
-    assert_int_equal(notes[2].answer.code, IDEM_OK);
-    assert_true(redis_tell(&replica, "DBSIZE") >= 3);
-    redis_remove(&replica);
-}
-
-static void a_replica_is_not_written(void **state) {
-    static struct redis_server master;
-    (void)state;
-    redis_start(&master, forgetful);
-    start(forgetful);
-    (void)redis_tell(&server, "REPLICAOF 127.0.0.1 %u", master.port);
-    stores_open(&box);
-    assert_int_equal(stores_claim(&box, 1, &stores_me, T0, 1000).code,
-                     IDEM_ERR_UNAVAILABLE);
-    assert_non_null(strstr(logged, "is a replica"));
-    redis_remove(&master);
-}
-
-/* A fail-over behind our back: the answer READONLY leads to a new connection. */
-static void
-a_server_that_becomes_a_replica_and_master_again_is_written_again(void **state) {
-    static struct redis_server master;
-    (void)state;
-    redis_start(&master, forgetful);
-    start(forgetful);
-    stores_open(&box);
-    assert_int_equal(stores_claim(&box, 1, &stores_me, T0, 1000).outcome, IDEM_CLAIM_NEW);
-    (void)redis_tell(&server, "REPLICAOF 127.0.0.1 %u", master.port);
-    assert_int_equal(stores_claim(&box, 2, &stores_me, T0, 1000).code,
-                     IDEM_ERR_UNAVAILABLE);
-    (void)redis_tell(&server, "REPLICAOF NO ONE");
-    int64_t deadline = testing_deadline();
-    while (stores_claim(&box, 3, &stores_me, T0, 1000).code != IDEM_OK) {
-        assert_true(testing_remaining_ms(deadline) > 0);
-        testing_pause();
-        idem_store_dispatch(box.store);
-    }
-    redis_remove(&master);
-}
-
 #define CASE(name) cmocka_unit_test_setup_teardown(name, reset, tidy)
 
 int main(void) {
@@ -509,9 +446,6 @@ int main(void) {
         CASE(a_claim_is_one_command_and_a_completion_one_script),
         CASE(a_full_server_claims_nothing),
         CASE(ten_thousand_claims_go_down_the_pipeline_in_order),
-        CASE(durable_operations_wait_for_replicas_where_asked),
-        CASE(a_replica_is_not_written),
-        CASE(a_server_that_becomes_a_replica_and_master_again_is_written_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -164,6 +164,21 @@ static void a_stopped_server_costs_one_deadline_and_then_nothing(void **state) {
     assert_int_equal(claim(3).outcome, IDEM_CLAIM_NEW);
 }
 
+static void the_programs_deadline_counts_where_the_url_has_none(void **state) {
+    struct stores_answer note = {.calls = 0};
+    (void)state;
+    redis_start(&server, forgetful);
+    use_port(server.port, "");
+    struct idem_store_options options = {.url = box.url, .deadline_ms = 60};
+    assert_int_equal(idem_store_open(&box.store, &options, NULL), IDEM_OK);
+    redis_freeze(&server);
+    int64_t start_ns = idem_clock_monotonic_ns();
+    stores_submit_claim(&box, 1, T0, &note);
+    stores_await(box.store, &note);
+    assert_int_equal(note.answer.code, IDEM_ERR_TIMEOUT);
+    assert_in_range(ms_since(start_ns), 55, testing_instrumented() ? 600 : 200);
+}
+
 static void operations_in_flight_when_the_server_stops_all_end(void **state) {
     enum { COUNT = 500 };
     static struct stores_answer notes[COUNT];
@@ -307,6 +322,7 @@ int main(void) {
         CASE(a_restart_between_operations_costs_nothing),
         CASE(a_killed_server_with_an_append_only_file_forgets_nothing),
         CASE(a_stopped_server_costs_one_deadline_and_then_nothing),
+        CASE(the_programs_deadline_counts_where_the_url_has_none),
         CASE(operations_in_flight_when_the_server_stops_all_end),
         CASE(a_lost_connection_is_replaced_without_refusing_anything),
         CASE(what_was_sent_on_a_lost_connection_may_have_happened),

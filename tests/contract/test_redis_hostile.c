@@ -281,8 +281,7 @@ static void answers_that_make_no_sense_are_survived(void **state) {
         (void)snprintf(strstr(box.url, "?"), 64, "?timeout=30ms&connect_timeout=2s");
         stores_open(&box);
         try_everything(i);
-        enum idem_code code =
-            idem_store_iterate(box.store, T0, ignore_visit, NULL, NULL);
+        enum idem_code code = idem_store_iterate(box.store, T0, ignore_visit, NULL, NULL);
         assert_true(code < IDEM_CODE_COUNT);
         (void)tidy(NULL);
         (void)reset(NULL);

@@ -16,7 +16,7 @@ struct redis_server {
     pid_t pid; /* 0: not running */
     const char *const *options;
     char config[FILES_PATH_MAX + 32]; /* a file of its own, named first; "": none */
-    bool borrowed_dir; /* somebody else removes it */
+    bool borrowed_dir;                /* somebody else removes it */
 };
 
 bool redis_installed(void);

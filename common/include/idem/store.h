@@ -159,11 +159,16 @@ struct idem_store {
 };
 
 struct idem_store_options {
-    const char *url; /* memory: | embedded:///PATH[?map=64MiB&commit=10ms&front=262144] */
+    const char *
+        url; /* memory: | embedded:///PATH[?map=64MiB&commit=10ms&front=262144] | redis://... |
+                      * unix:///PATH: see docs/guide/redis.md */
     bool
         read_only; /* for tools beside a running program: lookup, iterate and stats only */
     const struct idem_secret
         *secret; /* a store written under another secret is refused; NULL: not checked */
+    /* How long an operation may stay unanswered where the URL does not say (timeout=); 0: as the backend
+     * thinks. Backends without a network have no use for it. */
+    int64_t deadline_ms;
     struct idem_log log; /* copied */
 };
 

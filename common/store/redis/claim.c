@@ -43,7 +43,7 @@ static void claim_write(const struct idem_request *request,
     if (!server->claims_natively) {
         idem_script_begin(out, server, IDEM_SCRIPT_CLAIM, &operation->digest, 2);
         idem_command_word(out, record, size);
-        idem_command_number(out, claim_kept_ms(operation));
+        idem_command_number(out, (uint64_t)claim_kept_ms(operation));
         return;
     }
     idem_command_begin(out, 7);
@@ -53,7 +53,7 @@ static void claim_write(const struct idem_request *request,
     idem_command_text(out, "NX");
     idem_command_text(out, "GET");
     idem_command_text(out, "PX");
-    idem_command_number(out, claim_kept_ms(operation));
+    idem_command_number(out, (uint64_t)claim_kept_ms(operation));
 }
 
 static void replace_write(const struct idem_request *request,
@@ -64,7 +64,7 @@ static void replace_write(const struct idem_request *request,
     idem_script_begin(out, server, IDEM_SCRIPT_REPLACE, &operation->digest, 3);
     idem_command_word(out, operation->bytes, operation->length);
     idem_command_word(out, record, size);
-    idem_command_number(out, claim_kept_ms(operation));
+    idem_command_number(out, (uint64_t)claim_kept_ms(operation));
 }
 
 /* The record that is replaced, to be compared with and, while it is replaced, to be told of. */

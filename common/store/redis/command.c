@@ -4,27 +4,27 @@
 
 #define DIGITS_MAX 20
 
-/* The digits of value at the end of text; returns the first. */
-static char *digits_of(char text[DIGITS_MAX], uint64_t value) {
-    char *first = text + DIGITS_MAX;
+/* Writes the digits of value to the end of text; returns how many of its bytes are not used. */
+static size_t put_digits(char text[DIGITS_MAX], uint64_t value) {
+    size_t unused = DIGITS_MAX;
     do {
-        *--first = (char)('0' + value % 10);
+        text[--unused] = (char)('0' + value % 10);
         value /= 10;
     } while (value > 0);
-    return first;
+    return unused;
 }
 
 /* A type character, a number and the end of the line. */
 static void add_header(struct idem_bytes *bytes, char type, uint64_t number) {
     char text[DIGITS_MAX];
-    const char *first = digits_of(text, number);
-    size_t length = (size_t)(text + DIGITS_MAX - first);
+    size_t unused = put_digits(text, number);
+    size_t length = DIGITS_MAX - unused;
     uint8_t *at = idem_bytes_reserve(bytes, length + 3);
     if (at == NULL) {
         return;
     }
     at[0] = (uint8_t)type;
-    memcpy(at + 1, first, length);
+    memcpy(at + 1, text + unused, length);
     at[length + 1] = '\r';
     at[length + 2] = '\n';
     idem_bytes_added(bytes, length + 3);
@@ -44,14 +44,10 @@ void idem_command_text(struct idem_bytes *bytes, const char *text) {
     idem_command_word(bytes, text, strlen(text));
 }
 
-void idem_command_number(struct idem_bytes *bytes, int64_t number) {
-    char text[DIGITS_MAX + 1];
-    uint64_t size = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-    char *first = digits_of(text + 1, size);
-    if (number < 0) {
-        *--first = '-';
-    }
-    idem_command_word(bytes, first, (size_t)(text + 1 + DIGITS_MAX - first));
+void idem_command_number(struct idem_bytes *bytes, uint64_t number) {
+    char text[DIGITS_MAX];
+    size_t unused = put_digits(text, number);
+    idem_command_word(bytes, text + unused, DIGITS_MAX - unused);
 }
 
 void idem_command_texts(struct idem_bytes *bytes, const char *const *words) {

@@ -10,7 +10,7 @@
 void idem_command_begin(struct idem_bytes *bytes, unsigned count);
 void idem_command_word(struct idem_bytes *bytes, const void *data, size_t length);
 void idem_command_text(struct idem_bytes *bytes, const char *text);
-void idem_command_number(struct idem_bytes *bytes, int64_t number);
+void idem_command_number(struct idem_bytes *bytes, uint64_t number);
 
 /* A whole command of texts: the last argument is NULL. */
 void idem_command_texts(struct idem_bytes *bytes, const char *const *words);

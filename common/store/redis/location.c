@@ -251,6 +251,7 @@ static enum idem_code parse_query(struct idem_redis_location *location, const ch
     size_t count = sizeof parameters / sizeof parameters[0] - (socket ? 0 : 1);
     enum idem_code code = idem_url_parameters(query, parameters, count, error);
     location->timeout_ms = (int64_t)parameters[0].value;
+    location->timeout_given = parameters[0].given;
     location->connect_timeout_ms = (int64_t)parameters[1].value;
     location->idle_ms = (int64_t)parameters[2].value;
     location->wait_replicas = (unsigned)parameters[3].value;

@@ -30,6 +30,7 @@ struct idem_redis_location {
     char password[512];
     unsigned database;
     int64_t timeout_ms;
+    bool timeout_given;
     int64_t connect_timeout_ms;
     int64_t idle_ms;
     unsigned wait_replicas;

@@ -200,6 +200,9 @@ static bool open_descriptors(struct idem_redis *redis) {
 static void take_options(struct idem_redis *redis,
                          const struct idem_store_options *options) {
     struct idem_session_options *own = &redis->session_options;
+    if (options->deadline_ms > 0 && !redis->location.timeout_given) {
+        redis->location.timeout_ms = options->deadline_ms;
+    }
     redis->log = options->log;
     own->location = &redis->location;
     own->log = &redis->log;
@@ -232,7 +235,14 @@ static enum idem_code first_contact(struct idem_redis *redis, struct idem_error 
 
 enum idem_code idem_redis_check(const char *url, struct idem_error *error) {
     struct idem_redis_location location;
-    return idem_redis_locate(&location, url, error);
+    enum idem_code code = idem_redis_locate(&location, url, error);
+    if (code == IDEM_OK && location.kind == IDEM_REDIS_CLUSTER) {
+        return idem_error_set(
+            error, IDEM_ERR_UNSUPPORTED, 0,
+            "store URL: this build knows no Redis Cluster; use redis:// or "
+            "redis+sentinel://");
+    }
+    return code;
 }
 
 enum idem_code idem_redis_open(struct idem_store **store,
@@ -242,7 +252,10 @@ enum idem_code idem_redis_open(struct idem_store **store,
     if (redis == NULL) {
         return idem_error_set(error, IDEM_ERR_NOMEM, 0, "no memory for a store");
     }
-    enum idem_code code = idem_redis_locate(&redis->location, options->url, error);
+    enum idem_code code = idem_redis_check(options->url, error);
+    if (code == IDEM_OK) {
+        code = idem_redis_locate(&redis->location, options->url, error);
+    }
     if (code != IDEM_OK) {
         free(redis);
         return code;

@@ -41,12 +41,12 @@ struct idem_session {
     int64_t state_until_ms;  /* CONNECTING, GREETING: gives up then */
     int64_t heartbeat_at_ms; /* UP */
     int64_t now_ms;          /* of the monotonic clock, as last told */
-    unsigned attempts; /* to connect to the server */
-    unsigned asked;    /* sentinels, in turn */
-    uint32_t watched; /* by epoll */
-    bool proven;      /* an operation was answered on this connection */
-    bool moved;       /* a sentinel has told where the server is */
-    bool replicate;   /* something was written that replicas have to confirm */
+    unsigned attempts;       /* to connect to the server */
+    unsigned asked;          /* sentinels, in turn */
+    uint32_t watched;        /* by epoll */
+    bool proven;             /* an operation was answered on this connection */
+    bool moved;              /* a sentinel has told where the server is */
+    bool replicate;          /* something was written that replicas have to confirm */
     struct idem_error
         broken; /* code != IDEM_OK: the connection is to be given up, and why */
     struct idem_error refusal; /* why the last attempt failed */

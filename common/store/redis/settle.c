@@ -32,7 +32,8 @@ static void complete_write(const struct idem_request *request,
     idem_script_begin(out, server, IDEM_SCRIPT_COMPLETE, &operation->digest, 4);
     add_owner(out, &completion->owner);
     idem_command_word(out, until, sizeof until);
-    idem_command_number(out, idem_layout_kept_ms(IDEM_RECORD_DONE, completion->ttl_ms));
+    idem_command_number(
+        out, (uint64_t)idem_layout_kept_ms(IDEM_RECORD_DONE, completion->ttl_ms));
     idem_command_word(out, operation->bytes, operation->length);
 }
 

@@ -77,7 +77,7 @@ static void replication_write(const struct idem_request *request,
     idem_command_text(out, "WAIT");
     idem_command_number(out, location->wait_replicas);
     /* Less than our own patience, so that its answer is there in time. */
-    idem_command_number(out, location->timeout_ms - location->timeout_ms / 4);
+    idem_command_number(out, (uint64_t)(location->timeout_ms - location->timeout_ms / 4));
 }
 
 static void replication_failed(struct idem_request *request, enum idem_code code) {
