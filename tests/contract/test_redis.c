@@ -234,14 +234,14 @@ static void records_leave_redis_some_time_after_their_end(void **state) {
 }
 
 static void digests_of_any_bytes_are_kept_apart(void **state) {
-    static const char *const digests[] = {"\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n",
-                                          "}}}}}}}}}}}}}}}}",
-                                          "{{{{{{{{{{{{{{{{",
-                                          "*?[a]*?[a]*?[a]!",
-                                          "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
-                                          "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1",
-                                          "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
-                                          "\xff\xff\xff\xff\xff"};
+    static const char *const digests[] = {
+        "\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n",
+        "}}}}}}}}}}}}}}}}",
+        "{{{{{{{{{{{{{{{{",
+        "*?[a]*?[a]*?[a]!",
+        "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1",
+        "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"};
     enum { COUNT = sizeof digests / sizeof digests[0] };
     (void)state;
     start(forgetful);

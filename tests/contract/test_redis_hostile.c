@@ -88,10 +88,8 @@ static const char *const fragments[] = {
     ",1.5\r\n",
     "(123456789012345678901234567890\r\n",
     ">1\r\n+x\r\n",
-    "$22\r\n\x01\x02"
-    "aaaaaabbbbbbcccccccc\r\n",
-    "$30\r\n\x01\x01"
-    "aaaaaabbbbbbccccccccdddddddd\r\n",
+    "$22\r\n\x01\x02zzzzzzyyyyyyxxxxxxxx\r\n",
+    "$30\r\n\x01\x01zzzzzzyyyyyyxxxxxxxxwwwwwwww\r\n",
     "HTTP/1.1 400 Bad Request\r\n\r\n",
     "\r\n",
 };

@@ -218,16 +218,14 @@ static void run_model(uint64_t keys, uint64_t steps, int64_t pace) {
 static void few_keys_change_as_the_model_does(void **state) {
     (void)state;
     uint64_t steps = testing_instrumented() ? 30000 : 200000;
-    run_model(97, variant->sync_each ? steps / 200 : steps, 100);
+    run_model(97, steps / variant->slowness, 100);
 }
 
 /* Many keys, so that tables and trees grow, and purging meets both live and expired ones. */
 static void many_keys_change_as_the_model_does(void **state) {
     (void)state;
     uint64_t keys = testing_instrumented() ? 10000 : 100000;
-    if (variant->sync_each) {
-        keys /= 250; /* a sync for each of so many steps would take minutes */
-    }
+    keys /= variant->slowness;
     run_model(keys, 4 * keys, 2);
 }
 

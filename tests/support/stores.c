@@ -15,16 +15,17 @@ const struct idem_owner stores_other = {.instance = 0x2222, .incarnation = 7};
 
 size_t stores_variants(const struct stores_variant **variants) {
     static struct stores_variant all[] = {
-        {"memory", "memory:", false, false, false},
-        {"embedded, changes in memory", "embedded://%s/store?commit=10s", false, true,
+        {"memory", "memory:", false, false, 1, false},
+        {"embedded, changes in memory", "embedded://%s/store?commit=10s", false, true, 1,
          false},
-        {"embedded, changes on disk", "embedded://%s/store?map=1MiB", true, true, false},
+        {"embedded, changes on disk", "embedded://%s/store?map=1MiB", true, true, 200,
+         false},
         {"embedded, groups all the time", "embedded://%s/store?commit=1ms", false, true,
-         false},
-        {"redis", "unix://%s/redis.sock?timeout=10s", false, true, false},
+         1, false},
+        {"redis", "unix://%s/redis.sock?timeout=10s", false, true, 10, false},
         {"redis, not known to be new", "unix://shy:pw@%s/redis.sock?timeout=10s", false,
-         true, true},
-        {"IDEM_CONTRACT_URL", NULL, false, true, false},
+         true, 10, true},
+        {"IDEM_CONTRACT_URL", NULL, false, true, 1, false},
     };
     size_t count = sizeof all / sizeof all[0];
     all[count - 1].url = getenv("IDEM_CONTRACT_URL");

@@ -14,9 +14,10 @@
 struct stores_variant {
     const char *name;
     const char *url;
-    bool sync_each;  /* sync after each change, so that lookups read the disk */
-    bool keeps;      /* records survive closing */
-    bool hides_size; /* the server does not tell how much memory it uses */
+    bool sync_each;    /* sync after each change, so that lookups read the disk */
+    bool keeps;        /* records survive closing */
+    unsigned slowness; /* many operations are divided by this, to stay within seconds */
+    bool hides_size;   /* the server does not tell how much memory it uses */
 };
 
 /* IDEM_CONTRACT_URL in the environment adds one more. Returns their number. */

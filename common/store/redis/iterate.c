@@ -14,7 +14,16 @@
 #define PAGE  1000
 #define BATCH 256
 
+/* A record as it came. Visitors run outside of dispatch, since they may use the store themselves. */
+struct found {
+    struct found *next;
+    struct idem_digest digest;
+    size_t length;
+    uint8_t bytes[];
+};
+
 struct walk {
+    struct found *found;         /* owned: of the batch that is being fetched */
     struct idem_digest *digests; /* owned */
     size_t count;
     size_t room;
@@ -126,21 +135,48 @@ static void fetch_write(const struct idem_request *request,
     idem_command_word(out, key, sizeof key);
 }
 
-/* A record that is gone by now, or that cannot be read, is passed over. */
+static enum idem_code keep_found(struct walk *walk, const struct idem_digest *digest,
+                                 const redisReply *reply) {
+    struct found *found = malloc(sizeof *found + reply->len);
+    if (found == NULL) {
+        return IDEM_ERR_NOMEM;
+    }
+    found->next = walk->found;
+    found->digest = *digest;
+    found->length = reply->len;
+    memcpy(found->bytes, reply->str, reply->len);
+    walk->found = found;
+    return IDEM_OK;
+}
+
+/* A record that is gone by now is passed over. */
 static enum idem_request_next fetch_answered(struct idem_request *request,
                                              struct idem_session *session,
                                              const redisReply *reply) {
-    struct walk_request *own = (struct walk_request *)request;
+    const struct walk_request *own = (const struct walk_request *)request;
     struct walk *walk = own->walk;
-    struct idem_record record;
     (void)session;
     walk->open--;
-    if (reply->type == REDIS_REPLY_STRING && !walk->stopped &&
-        idem_record_decode(&record, idem_reply_text(reply)) == IDEM_OK &&
-        idem_record_live(&record, walk->now_ms)) {
-        walk->stopped = !walk->visit(walk->arg, &own->digest, &record);
+    if (reply->type == REDIS_REPLY_STRING && walk->code == IDEM_OK) {
+        walk->code = keep_found(walk, &own->digest, reply);
     }
     return IDEM_REQUEST_OVER;
+}
+
+/* What is no record is passed over too. */
+static void visit_found(struct walk *walk) {
+    while (walk->found != NULL) {
+        struct found *found = walk->found;
+        struct idem_record record;
+        walk->found = found->next;
+        if (!walk->stopped &&
+            idem_record_decode(&record, idem_span_of(found->bytes, found->length)) ==
+                IDEM_OK &&
+            idem_record_live(&record, walk->now_ms)) {
+            walk->stopped = !walk->visit(walk->arg, &found->digest, &record);
+        }
+        free(found);
+    }
 }
 
 static const struct idem_request_kind fetch_kind = {
@@ -199,9 +235,11 @@ static void fetch_all(struct idem_redis *redis, struct walk *walk) {
         }
         if (walk->open >= BATCH) {
             settle(redis, walk);
+            visit_found(walk);
         }
     }
     settle(redis, walk);
+    visit_found(walk);
 }
 
 enum idem_code idem_redis_iterate(struct idem_store *store, int64_t now_ms,

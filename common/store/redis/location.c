@@ -78,7 +78,7 @@ bool idem_endpoint_parse(struct idem_endpoint *endpoint, const char *text, size_
                          uint16_t default_port) {
     *endpoint = (struct idem_endpoint){.port = default_port};
     const char *end = text + length;
-    const char *host_end = end;
+    const char *host_end = NULL;
     const char *colon = NULL;
     if (length > 0 && text[0] == '[') {
         text++;
