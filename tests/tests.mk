@@ -71,7 +71,7 @@ check-debian13: ## the whole of make check in a Debian 13 chroot with newer brok
 	@tests/debian13.sh
 
 bench: ## measure: with the plugin beside the bare broker, in one run, as ratios
-	@tools/deps.sh build run
+	@tools/deps.sh build run test
 	@$(MAKE) --no-print-directory $(JOBS) all $(BENCH_PROGRAMS)
 	@tests/bench/run.sh $(BUILD)
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# make bench: decisions on the caller's thread, then Mosquitto with the plugin beside the bare broker.
+# make bench: decisions on the caller's thread, the Redis store beside a bare hiredis loop, then Mosquitto
+# with the plugin beside the bare broker.
 # KEYS (1000000), SAMPLES (100000), MESSAGES (100000) and ROUNDS (5) change how much.
 set -euo pipefail
 build=$(cd "$1" && pwd)
@@ -9,10 +10,10 @@ cd "$(dirname "$0")/../.."
 . tools/broker.sh
 
 dir=$(mktemp -d "${TMPDIR:-/tmp}/idem-bench.XXXXXX")
-bare_pid='' plugin_pid=''
+bare_pid='' plugin_pid='' redis_pid=''
 finish() {
   local pid
-  for pid in $bare_pid $plugin_pid; do
+  for pid in $bare_pid $plugin_pid $redis_pid; do
     kill "$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null || true
   done
@@ -33,6 +34,18 @@ mkdir "$dir/bare" "$dir/plugin"
 echo "bench: $(nproc) cores, $(uname -m), $(mosquitto -h | sed -n 's/^mosquitto version //p'), $(date +%F)" >&2
 "$build/tests/bench/bench_decision" "embedded://$dir/decision" "${KEYS:-1000000}" "${SAMPLES:-100000}"
 rm -f "$dir"/decision*
+echo
+
+redis-server --port 0 --unixsocket "$dir/redis.sock" --dir "$dir" --save '' --appendonly no >"$dir/redis.log" 2>&1 &
+redis_pid=$!
+until redis-cli -s "$dir/redis.sock" ping >/dev/null 2>&1; do
+  kill -0 $redis_pid || exit 1
+  sleep 0.05
+done
+"$build/tests/bench/bench_redis" "$dir/redis.sock" "${MESSAGES:-100000}" "${ROUNDS:-5}"
+kill $redis_pid
+wait $redis_pid || true
+redis_pid=''
 echo
 
 broker_start "$dir/bare" '' ''
