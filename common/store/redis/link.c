@@ -16,17 +16,17 @@
 /* The parser moves what is left of its buffer for each KiB that it takes: small chunks keep that cheap. */
 #define CHUNK 16384
 
-void idem_link_init(struct idem_link *link) {
-    *link = (struct idem_link){.fd = -1};
+void idem_redis_link_init(struct idem_redis_link *link) {
+    *link = (struct idem_redis_link){.fd = -1};
 }
 
-void idem_link_close(struct idem_link *link) {
+void idem_redis_link_close(struct idem_redis_link *link) {
     if (link->fd >= 0) {
         (void)close(link->fd);
     }
     idem_reader_close(&link->reader);
     idem_bytes_fini(&link->out);
-    idem_link_init(link);
+    idem_redis_link_init(link);
 }
 
 static enum idem_code unavailable(struct idem_error *error, int number,
@@ -41,7 +41,7 @@ static bool prepare_socket(int fd) {
            fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
 }
 
-static enum idem_code begin(struct idem_link *link, int family,
+static enum idem_code begin(struct idem_redis_link *link, int family,
                             const struct sockaddr *address, socklen_t length,
                             struct idem_error *error) {
     link->fd = socket(family, SOCK_STREAM, 0);
@@ -59,7 +59,7 @@ static enum idem_code begin(struct idem_link *link, int family,
     return IDEM_OK;
 }
 
-static enum idem_code begin_unix(struct idem_link *link, const char *path,
+static enum idem_code begin_unix(struct idem_redis_link *link, const char *path,
                                  struct idem_error *error) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     _Static_assert(sizeof address.sun_path > 104, "an endpoint's path fits");
@@ -78,7 +78,7 @@ static const struct addrinfo *pick(const struct addrinfo *list, unsigned attempt
     return list;
 }
 
-static enum idem_code begin_tcp(struct idem_link *link,
+static enum idem_code begin_tcp(struct idem_redis_link *link,
                                 const struct idem_endpoint *endpoint, unsigned attempt,
                                 struct idem_error *error) {
     char port[8];
@@ -97,9 +97,9 @@ static enum idem_code begin_tcp(struct idem_link *link,
     return code;
 }
 
-enum idem_code idem_link_connect(struct idem_link *link,
-                                 const struct idem_endpoint *endpoint, unsigned attempt,
-                                 struct idem_error *error) {
+enum idem_code idem_redis_link_connect(struct idem_redis_link *link,
+                                       const struct idem_endpoint *endpoint,
+                                       unsigned attempt, struct idem_error *error) {
     enum idem_code code = idem_reader_open(&link->reader);
     if (code != IDEM_OK) {
         return idem_error_set(error, code, 0, "no memory for a connection");
@@ -107,12 +107,13 @@ enum idem_code idem_link_connect(struct idem_link *link,
     code = endpoint->path[0] != '\0' ? begin_unix(link, endpoint->path, error)
                                      : begin_tcp(link, endpoint, attempt, error);
     if (code != IDEM_OK) {
-        idem_link_close(link);
+        idem_redis_link_close(link);
     }
     return code;
 }
 
-enum idem_code idem_link_connected(struct idem_link *link, struct idem_error *error) {
+enum idem_code idem_redis_link_connected(struct idem_redis_link *link,
+                                         struct idem_error *error) {
     int failure = 0;
     socklen_t length = sizeof failure;
     if (getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &failure, &length) != 0) {
@@ -125,7 +126,8 @@ static bool try_later(int number) {
     return number == EAGAIN || number == EWOULDBLOCK || number == EINTR;
 }
 
-enum idem_code idem_link_send(struct idem_link *link, struct idem_error *error) {
+enum idem_code idem_redis_link_send(struct idem_redis_link *link,
+                                    struct idem_error *error) {
     if (link->out.failed) {
         return idem_error_set(error, IDEM_ERR_NOMEM, 0, "no memory for commands");
     }
@@ -141,8 +143,8 @@ enum idem_code idem_link_send(struct idem_link *link, struct idem_error *error) 
     return IDEM_OK;
 }
 
-enum idem_code idem_link_receive(struct idem_link *link, bool *more,
-                                 struct idem_error *error) {
+enum idem_code idem_redis_link_receive(struct idem_redis_link *link, bool *more,
+                                       struct idem_error *error) {
     uint8_t chunk[CHUNK];
     ssize_t count = recv(link->fd, chunk, sizeof chunk, 0);
     *more = count == CHUNK;

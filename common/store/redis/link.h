@@ -7,7 +7,7 @@
 #include "store/redis/location.h"
 #include "store/redis/reader.h"
 
-struct idem_link {
+struct idem_redis_link {
     int fd; /* -1: closed */
     struct idem_reader reader;
     struct idem_bytes out; /* commands that the operating system has not taken yet */
@@ -15,35 +15,36 @@ struct idem_link {
         sent; /* bytes of commands that it has taken since the connection was begun */
 };
 
-void idem_link_init(struct idem_link *link);
+void idem_redis_link_init(struct idem_redis_link *link);
 
 /* Begins to connect; the socket becomes writable when that is decided. attempt picks one of the host's
  * addresses in turn. A host name is resolved here, which blocks for as long as the resolver takes; an
  * address is not. IDEM_ERR_UNAVAILABLE, IDEM_ERR_NOMEM. */
-IDEM_MUST_USE enum idem_code idem_link_connect(struct idem_link *link,
-                                               const struct idem_endpoint *endpoint,
-                                               unsigned attempt,
-                                               struct idem_error *error);
+IDEM_MUST_USE enum idem_code idem_redis_link_connect(struct idem_redis_link *link,
+                                                     const struct idem_endpoint *endpoint,
+                                                     unsigned attempt,
+                                                     struct idem_error *error);
 
 /* After the socket became writable: whether the connection stands. */
-IDEM_MUST_USE enum idem_code idem_link_connected(struct idem_link *link,
-                                                 struct idem_error *error);
+IDEM_MUST_USE enum idem_code idem_redis_link_connected(struct idem_redis_link *link,
+                                                       struct idem_error *error);
 
 /* Sends what the operating system takes. More is left where link->out is not empty. */
-IDEM_MUST_USE enum idem_code idem_link_send(struct idem_link *link,
-                                            struct idem_error *error);
+IDEM_MUST_USE enum idem_code idem_redis_link_send(struct idem_redis_link *link,
+                                                  struct idem_error *error);
 
 /* Reads some of what is there, for idem_reader_next; *more: there may be more. Replies that came before
  * an error are there to be read too. */
-IDEM_MUST_USE enum idem_code idem_link_receive(struct idem_link *link, bool *more,
-                                               struct idem_error *error);
+IDEM_MUST_USE enum idem_code idem_redis_link_receive(struct idem_redis_link *link,
+                                                     bool *more,
+                                                     struct idem_error *error);
 
 /* The offset in the stream of commands behind the last one added. */
-static inline uint64_t idem_link_end(const struct idem_link *link) {
+static inline uint64_t idem_redis_link_end(const struct idem_redis_link *link) {
     return link->sent + (link->out.end - link->out.start);
 }
 
 /* Accepts a closed one. */
-void idem_link_close(struct idem_link *link);
+void idem_redis_link_close(struct idem_redis_link *link);
 
 #endif

@@ -41,7 +41,7 @@ void idem_session_init(struct idem_session *session,
         session->endpoint = *endpoint;
         session->endpoint_known = true;
     }
-    idem_link_init(&session->link);
+    idem_redis_link_init(&session->link);
     idem_breaker_init(&session->breaker, RETRY_LEAST_MS, RETRY_MOST_MS, seed);
     idem_line_init(&session->line);
 }
@@ -80,7 +80,7 @@ static void breaker_event(struct idem_session *session, enum idem_breaker_event 
 }
 
 static void close_link(struct idem_session *session) {
-    idem_link_close(&session->link);
+    idem_redis_link_close(&session->link);
     session->watched = 0;
     session->replicate = false;
 }
@@ -120,8 +120,8 @@ static void connect_now(struct idem_session *session) {
         session->now_ms + session->options->location->connect_timeout_ms;
     const struct idem_endpoint *endpoint =
         session->endpoint_known ? &session->endpoint : next_sentinel(session);
-    enum idem_code code = idem_link_connect(&session->link, endpoint, session->attempts++,
-                                            &session->broken);
+    enum idem_code code = idem_redis_link_connect(&session->link, endpoint,
+                                                  session->attempts++, &session->broken);
     if (code == IDEM_OK) {
         watch(session, EPOLLOUT);
     }
@@ -139,7 +139,7 @@ void idem_session_write(struct idem_session *session, struct idem_request *reque
         return;
     }
     request->deadline_ms = deadline_ms;
-    request->end = idem_link_end(&session->link);
+    request->end = idem_redis_link_end(&session->link);
     request->overdue = false;
     idem_line_add_sent(&session->line, request);
 }
@@ -157,7 +157,7 @@ static void send_now(struct idem_session *session) {
         ask_replicas(session);
     }
     if (session->broken.code == IDEM_OK &&
-        idem_link_send(&session->link, &session->broken) == IDEM_OK) {
+        idem_redis_link_send(&session->link, &session->broken) == IDEM_OK) {
         bool more = session->link.out.end > session->link.out.start;
         watch(session, EPOLLIN | (more ? (uint32_t)EPOLLOUT : 0));
     }
@@ -172,7 +172,7 @@ static void write_waiting(struct idem_session *session) {
 }
 
 static void begin_greeting(struct idem_session *session) {
-    if (idem_link_connected(&session->link, &session->broken) != IDEM_OK) {
+    if (idem_redis_link_connected(&session->link, &session->broken) != IDEM_OK) {
         return;
     }
     session->state = IDEM_SESSION_GREETING;
@@ -298,7 +298,7 @@ static void receive(struct idem_session *session) {
     bool more = true;
     for (int i = 0; i < CHUNKS_AHEAD && more && session->broken.code == IDEM_OK; i++) {
         struct idem_error error = IDEM_ERROR_INIT;
-        enum idem_code code = idem_link_receive(&session->link, &more, &error);
+        enum idem_code code = idem_redis_link_receive(&session->link, &more, &error);
         take_replies(session);
         if (code != IDEM_OK && session->broken.code == IDEM_OK) {
             session->broken = error;
@@ -457,7 +457,7 @@ void idem_session_submit(struct idem_session *session, struct idem_request *requ
 void idem_session_fini(struct idem_session *session) {
     struct idem_request_list seen;
     idem_line_break(&session->line, session->link.sent, &seen);
-    idem_link_close(&session->link);
+    idem_redis_link_close(&session->link);
     session->state = IDEM_SESSION_DOWN;
     session->breaker.state =
         IDEM_BREAKER_OPEN; /* callbacks that submit more are refused */

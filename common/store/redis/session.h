@@ -34,7 +34,7 @@ struct idem_session {
     struct idem_endpoint endpoint; /* of the server itself, once it is known */
     bool endpoint_known;           /* false: a sentinel has to be asked first */
     enum idem_session_state state;
-    struct idem_link link;
+    struct idem_redis_link link;
     struct idem_breaker breaker;
     struct idem_server server;
     struct idem_line line;
