@@ -2,7 +2,8 @@
  * Every write and every sync of a commit fails once, in turn: what was known stays known, and is on
  * disk when the fault has passed. The calls of LMDB are caught by functions of the same name, hence their
  * visibility. */
-#define _GNU_SOURCE /* syscall */
+#undef _FILE_OFFSET_BITS /* hiredis asks for it; LMDB calls pwrite by that name */
+#define _GNU_SOURCE      /* syscall */
 #include "stores.h"
 
 #include <errno.h>

@@ -27,9 +27,9 @@ static const struct row rows[] = {
     {"memory", IDEM_ERR_INVALID, "not of a known form"},
     {"memory:x", IDEM_ERR_INVALID, "nothing may follow"},
     {"memory:?map=1MiB", IDEM_ERR_INVALID, "nothing may follow"},
-    {"redis://localhost", IDEM_ERR_UNSUPPORTED, "no redis store"},
-    {"rediss://localhost", IDEM_ERR_UNSUPPORTED, "no redis store"},
-    {"unix:///run/redis.sock", IDEM_ERR_UNSUPPORTED, "no redis store"},
+    {"redis://localhost", IDEM_OK, ""},
+    {"unix:///run/redis.sock", IDEM_OK, ""},
+    {"rediss://localhost", IDEM_ERR_UNSUPPORTED, "TLS"},
 
     {"embedded:", IDEM_ERR_INVALID, "absolute path"},
     {"embedded:/s", IDEM_ERR_INVALID, "absolute path"},
