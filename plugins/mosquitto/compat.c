@@ -35,7 +35,8 @@ static bool broker_reads_properties(void) {
 }
 
 /* The broker does not tell its version. libmosquitto is built from the same source and has, in every
- * distribution, the same one; where a stray library claims to be older, we leak and never free twice. */
+ * distribution, the same one. Next to a stray library the answer would be wrong: a newer one than the
+ * broker makes a leak of it, an older one a double free. So the plugin guide asks for equal versions. */
 void idem_compat_learn(void) {
     broker.frees_replaced = at_least(2, 0, 15);
     broker.counts_reads = at_least(2, 0, 21) && broker_reads_properties();

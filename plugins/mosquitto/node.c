@@ -81,7 +81,18 @@ static enum idem_code load(struct idem_config *config, const char *path,
     return code;
 }
 
+/* The callback needs its answer before it returns: a remote store's comes later. */
+static bool answers_at_once(const char *url) {
+    return strncmp(url, "embedded:", 9) == 0 || strncmp(url, "memory:", 7) == 0;
+}
+
 static enum idem_code open_store(struct idem_node *node, struct idem_error *error) {
+    if (!answers_at_once(node->config.store.url)) {
+        return idem_error_set(error, IDEM_ERR_UNSUPPORTED, 0,
+                              "%s: store.url: this version of the plugin needs a store in "
+                              "its own process: embedded:///PATH or memory:",
+                              node->config.path);
+    }
     struct idem_store_options options = {
         .url = node->config.store.url,
         .secret = &node->config.rules.secret,
