@@ -19,6 +19,7 @@ BUILD := build$(if $(SANITIZER),/$(subst $(comma),-,$(SANITIZER)))
 PACKAGES := lmdb libsodium json-c yaml-0.1 hiredis
 LIB_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 LIB_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
+BRIDGE_LIBS := $(shell pkg-config --libs librabbitmq libevent_core 2>/dev/null)
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
             -Wmissing-prototypes -Wswitch-enum -Wvla -Wformat=2 -Wundef -Wwrite-strings \
@@ -35,14 +36,17 @@ IDEM_LDFLAGS := -pthread -Wl,-z,relro,-z,now $(if $(SANITIZER),-fsanitize=$(SANI
 
 COMMON_SRC := $(wildcard common/*/*.c common/*/*/*.c)
 PLUGIN_SRC := $(wildcard plugins/mosquitto/*.c)
+BRIDGE_SRC := $(wildcard plugins/rabbitmq/*.c)
 CTL_SRC    := $(wildcard tools/idemctl/*.c)
 
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 COMMON_OBJ := $(call object,$(COMMON_SRC))
 PLUGIN_OBJ := $(call object,$(PLUGIN_SRC))
+BRIDGE_OBJ := $(call object,$(BRIDGE_SRC))
 CTL_OBJ    := $(call object,$(CTL_SRC))
 
-PROGRAMS := $(BUILD)/libidem.a $(BUILD)/libidem.so $(BUILD)/mosquitto_idem.so $(BUILD)/idemctl
+PROGRAMS := $(BUILD)/libidem.a $(BUILD)/libidem.so $(BUILD)/mosquitto_idem.so \
+            $(BUILD)/idem-bridge $(BUILD)/idemctl
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -71,6 +75,9 @@ $(BUILD)/libidem.so: $(COMMON_OBJ)
 $(BUILD)/mosquitto_idem.so: $(PLUGIN_OBJ) $(BUILD)/libidem.a
 	$(call say,LD)$(CC) -shared -Wl,--exclude-libs,ALL $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) -lmosquitto
 
+$(BUILD)/idem-bridge: $(BRIDGE_OBJ) $(BUILD)/libidem.a
+	$(call say,LD)$(CC) -pie $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(BRIDGE_LIBS)
+
 $(BUILD)/idemctl: $(CTL_OBJ) $(BUILD)/libidem.a
 	$(call say,LD)$(CC) -pie $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
 
@@ -94,7 +101,7 @@ demo: ## the whole story by itself: duplicates in, one copy of each out, in a ta
 install: all ## install into $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/idem $(DESTDIR)$(PREFIX)/include/idem \
 	  $(DESTDIR)$(PREFIX)/share/doc/idem/examples
-	install -m 755 $(BUILD)/idemctl $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(BUILD)/idem-bridge $(BUILD)/idemctl $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 $(BUILD)/mosquitto_idem.so $(DESTDIR)$(PREFIX)/lib/idem/
 	install -m 644 $(BUILD)/libidem.a $(DESTDIR)$(PREFIX)/lib/
 	install -m 755 $(BUILD)/libidem.so $(DESTDIR)$(PREFIX)/lib/libidem.so.0

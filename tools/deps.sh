@@ -26,9 +26,12 @@ build    library:yaml-0.1                libyaml-dev
 build    library:hiredis                 libhiredis-dev
 build    library:libmosquitto            libmosquitto-dev
 build    header:mosquitto_broker.h       mosquitto-dev
+build    library:librabbitmq             librabbitmq-dev
+build    library:libevent_core           libevent-dev
 run      command:mosquitto               mosquitto
 run      command:mosquitto_pub           mosquitto-clients
 test     command:redis-server            redis-server
+test     command:/usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server
 test     library:cmocka                  libcmocka-dev
 test     command:valgrind                valgrind
 lint     command:clang                   clang

@@ -149,6 +149,10 @@ enum idem_code idem_config_load(struct idem_config *config, const char *path,
 
 static void endpoint_fini(struct idem_endpoint_config *endpoint) {
     free(endpoint->url);
+    free(endpoint->password_file);
+    free(endpoint->ca_file);
+    free(endpoint->certificate);
+    free(endpoint->private_key);
     free(endpoint->queue);
     free(endpoint->exchange);
     free(endpoint->routing_key);

@@ -52,7 +52,7 @@ struct idem_schema_row {
 };
 
 #define IDEM_SCHEMA_FOR(strategy) (1u << (strategy))
-#define IDEM_SCHEMA_ROWS_MAX      64
+#define IDEM_SCHEMA_ROWS_MAX      96
 
 /* A rule while it is read: with what only the checks need to know. */
 struct idem_rule_draft {

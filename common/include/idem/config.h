@@ -15,6 +15,10 @@ enum idem_store_wait {
 /* An AMQP end, or a database sink. Owned strings; NULL where not given. */
 struct idem_endpoint_config {
     char *url;
+    char *password_file;
+    char *ca_file; /* TLS: who vouches for the broker; NULL: the system's authorities */
+    char *certificate; /* TLS: ours, with private_key */
+    char *private_key;
     char *queue;
     char *exchange;
     char *routing_key;
@@ -39,6 +43,9 @@ struct idem_config {
         struct idem_endpoint_config source;
         struct idem_endpoint_config sink;
         char *quarantine_exchange;
+        bool declare;      /* makes queues and exchanges that are not there */
+        unsigned attempts; /* failed deliveries of a message before it is quarantined */
+        int64_t drain_ms;  /* the longest that a stop waits for what is under way */
         unsigned workers;
     } bridge;
     struct {

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT
+ * What the configuration says about the bridge, checked and ready to use. */
+#include "options.h"
+
+static enum idem_code unsupported(const struct idem_config *config,
+                                  const struct idem_rule *rule, const char *key,
+                                  const char *text, struct idem_error *error) {
+    return idem_error_set(error, IDEM_ERR_UNSUPPORTED, 0, "%s:%d: %s: rule %s: %s",
+                          config->path, rule->line, key, rule->name, text);
+}
+
+enum idem_code idem_bridge_check_rules(const struct idem_config *config,
+                                       struct idem_error *error) {
+    for (size_t i = 0; i < config->rules.count; i++) {
+        const struct idem_rule *rule = &config->rules.rules[i];
+        if (rule->match.topic != NULL) {
+            continue; /* matches no AMQP message */
+        }
+        if (rule->strategy == IDEM_STRATEGY_SEQUENCE) {
+            return unsupported(config, rule, "strategy",
+                               "this version of the bridge has no sequence strategy; "
+                               "use key or natural",
+                               error);
+        }
+        if (rule->policies.on_duplicate == IDEM_ACTION_REPLAY) {
+            return unsupported(config, rule, "on_duplicate",
+                               "this version of the bridge stores no results to "
+                               "replay; use drop or quarantine",
+                               error);
+        }
+    }
+    return IDEM_OK;
+}
+
+static bool begins(const char *text, const char *with) {
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* A store in this process has one owner: one thread. */
+static enum idem_code check_workers(const struct idem_config *config,
+                                    struct idem_error *error) {
+    const char *url = config->store.url;
+    if (config->bridge.workers > 1 &&
+        (begins(url, "memory:") || begins(url, "embedded:"))) {
+        return idem_error_set(error, IDEM_ERR_UNSUPPORTED, 0,
+                              "%s: bridge.workers: %u workers need a store that each of "
+                              "them can open, such as redis://; with memory: and "
+                              "embedded:// use workers: 1",
+                              config->path, config->bridge.workers);
+    }
+    return IDEM_OK;
+}
+
+static enum idem_code check_sink(const struct idem_config *config,
+                                 struct idem_error *error) {
+    if (begins(config->bridge.sink.url, "amqp")) {
+        return IDEM_OK;
+    }
+    return idem_error_set(error, IDEM_ERR_UNSUPPORTED, 0,
+                          "%s: bridge.sink.url: this version of the bridge has no "
+                          "PostgreSQL sink; use amqp:// or amqps://",
+                          config->path);
+}
+
+static enum idem_code read_end(struct idem_address *address,
+                               const struct idem_config *config,
+                               const struct idem_endpoint_config *end, const char *name,
+                               struct idem_error *error) {
+    struct idem_error cause = IDEM_ERROR_INIT;
+    enum idem_code code = idem_address_parse(address, end->url, &cause);
+    if (code == IDEM_OK && end->password_file != NULL) {
+        code = idem_address_read_password(address, end->password_file, &cause);
+    }
+    address->ca_file = end->ca_file;
+    address->certificate = end->certificate;
+    address->private_key = end->private_key;
+    if (code == IDEM_OK && (end->certificate == NULL) != (end->private_key == NULL)) {
+        code = idem_error_set(&cause, IDEM_ERR_CONFIG, 0,
+                              "certificate and private_key need each other");
+    }
+    if (code != IDEM_OK) {
+        return idem_error_set(error, code, cause.sys_errno, "%s: bridge.%s: %s",
+                              config->path, name, cause.text);
+    }
+    return IDEM_OK;
+}
+
+enum idem_code idem_bridge_options_init(struct idem_bridge_options *options,
+                                        const struct idem_config *config,
+                                        struct idem_error *error) {
+    memset(options, 0, sizeof *options);
+    options->config = config;
+    if (!config->bridge.present) {
+        return idem_error_set(error, IDEM_ERR_CONFIG, 0,
+                              "%s: bridge: is missing; idem-bridge needs a source and a "
+                              "sink",
+                              config->path);
+    }
+    options->policy.quarantine = config->bridge.quarantine_exchange != NULL;
+    options->policy.attempts_max = config->bridge.attempts;
+    options->window = config->bridge.source.prefetch;
+    enum idem_code code = idem_bridge_check_rules(config, error);
+    if (code == IDEM_OK) {
+        code = check_workers(config, error);
+    }
+    if (code == IDEM_OK) {
+        code = check_sink(config, error);
+    }
+    if (code == IDEM_OK) {
+        code =
+            read_end(&options->source, config, &config->bridge.source, "source", error);
+    }
+    if (code == IDEM_OK) {
+        code = read_end(&options->sink, config, &config->bridge.sink, "sink", error);
+    }
+    return code;
+}
+
+void idem_bridge_options_fini(struct idem_bridge_options *options) {
+    idem_address_fini(&options->source);
+    idem_address_fini(&options->sink);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ * What the configuration says about the bridge, checked and ready to use. */
+#ifndef IDEM_RABBITMQ_OPTIONS_H
+#define IDEM_RABBITMQ_OPTIONS_H
+
+#include "address.h"
+#include "transfer.h"
+
+#include <idem/config.h>
+
+struct idem_bridge_options {
+    const struct idem_config *config; /* borrowed */
+    struct idem_address source;
+    struct idem_address sink;
+    struct idem_transfer_policy policy;
+    size_t window; /* most publishes that are not confirmed */
+};
+
+/* Refuses what the schema accepts and this program cannot do. *options is initialised whatever happens;
+ * fini it in any case. IDEM_ERR_CONFIG, _UNSUPPORTED, _IO (the password's file), _NOMEM. */
+IDEM_MUST_USE enum idem_code idem_bridge_options_init(struct idem_bridge_options *options,
+                                                      const struct idem_config *config,
+                                                      struct idem_error *error);
+void idem_bridge_options_fini(struct idem_bridge_options *options);
+
+/* Whether the bridge can do what the rules ask for; asked again when they are reloaded. */
+IDEM_MUST_USE enum idem_code idem_bridge_check_rules(const struct idem_config *config,
+                                                     struct idem_error *error);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ * One message inside a worker: what it is, how far it is, and where it stands in line. */
+#ifndef IDEM_RABBITMQ_PARCEL_H
+#define IDEM_RABBITMQ_PARCEL_H
+
+#include "acks.h"
+#include "letter.h"
+#include "transfer.h"
+
+#include <event2/event_struct.h>
+#include <stddef.h>
+#include <sys/queue.h>
+
+struct idem_worker;
+
+struct idem_parcel {
+    struct idem_transfer transfer;
+    struct idem_delivery delivery;
+    struct idem_letter letter;
+    struct idem_ack_node ack;
+    struct event pause; /* wakes it */
+    struct idem_worker *worker;
+    TAILQ_ENTRY(idem_parcel) live; /* among those in use, or those at rest */
+    TAILQ_ENTRY(idem_parcel) line; /* among those to be published */
+    bool in_line;
+    bool idle;           /* counted in the worker's idle_count */
+    bool suspect;        /* the sink may have closed a channel over it: published alone */
+    const char *trouble; /* why it could not be delivered the last time; static */
+    int64_t submitted_ms;
+    int64_t lease_until_ms; /* 0: no lease */
+    unsigned pauses;        /* since it last got on */
+};
+
+TAILQ_HEAD(idem_parcels, idem_parcel);
+
+static inline struct idem_parcel *idem_parcel_of_ack(struct idem_ack_node *node) {
+    return (struct idem_parcel *)(void *)((char *)node -
+                                          offsetof(struct idem_parcel, ack));
+}
+
+#endif

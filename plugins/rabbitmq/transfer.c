@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT
+ * The delivery machine: a table of what each event means in each state. An empty cell is an event that
+ * cannot happen there. */
+#include "transfer.h"
+
+struct step {
+    struct idem_transfer *transfer;
+    const struct idem_transfer_policy *policy;
+    struct idem_transfer_counts *counts;
+};
+
+static void count(_Atomic uint64_t *counter) {
+    (void)atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+static enum idem_transfer_act enter(struct step *step, enum idem_transfer_state state,
+                                    enum idem_transfer_act act) {
+    step->transfer->state = state;
+    return act;
+}
+
+static enum idem_transfer_act release(struct step *step) {
+    return enter(step, IDEM_TRANSFER_IDLE, IDEM_DO_RELEASE);
+}
+
+static enum idem_transfer_act ready(struct step *step) {
+    return enter(step, IDEM_TRANSFER_READY, IDEM_DO_ENQUEUE);
+}
+
+static enum idem_transfer_act claim(struct step *step) {
+    return enter(step, IDEM_TRANSFER_CLAIMING, IDEM_DO_CLAIM);
+}
+
+/* Nothing is left but to tell the source; an orphan has nobody to tell. */
+static enum idem_transfer_act settled(struct step *step) {
+    if (step->transfer->orphan) {
+        return release(step);
+    }
+    return enter(step, IDEM_TRANSFER_SETTLED,
+                 step->transfer->dead_letter ? IDEM_DO_REJECT : IDEM_DO_ACK);
+}
+
+static enum idem_transfer_act complete(struct step *step) {
+    if (!step->transfer->claimed) {
+        return settled(step);
+    }
+    return enter(step, IDEM_TRANSFER_COMPLETING, IDEM_DO_COMPLETE);
+}
+
+/* The claim is given back, or has been: where that leads to. */
+static enum idem_transfer_act given_back(struct step *step) {
+    struct idem_transfer *transfer = step->transfer;
+    transfer->claimed = false;
+    if (transfer->orphan) {
+        return release(step);
+    }
+    if (transfer->dead_letter) {
+        return settled(step);
+    }
+    if (transfer->failed) {
+        return enter(step, IDEM_TRANSFER_WAITING, IDEM_DO_WAIT);
+    }
+    return claim(step);
+}
+
+static enum idem_transfer_act give_back(struct step *step) {
+    if (!step->transfer->claimed) {
+        return given_back(step);
+    }
+    return enter(step, IDEM_TRANSFER_ABANDONING, IDEM_DO_ABANDON);
+}
+
+/* Not delivered, for certain. A copy on its way to the quarantine keeps its claim: given back, the next
+ * copy would be judged anew, and could be delivered against the policy. */
+static enum idem_transfer_act failed(struct step *step) {
+    struct idem_transfer *transfer = step->transfer;
+    transfer->attempts++;
+    transfer->doubtful = false;
+    transfer->failed = true;
+    if (transfer->route == IDEM_ROUTE_QUARANTINE && !transfer->orphan) {
+        return enter(step, IDEM_TRANSFER_WAITING, IDEM_DO_WAIT);
+    }
+    return give_back(step);
+}
+
+static enum idem_transfer_act orphaned(struct step *step) {
+    step->transfer->orphan = true;
+    return IDEM_DO_NOTHING;
+}
+
+static enum idem_transfer_act forsaken(struct step *step) {
+    step->transfer->orphan = true;
+    return give_back(step);
+}
+
+/* Verdicts. A copy that lost its source while it waited for one is not wanted any more. */
+static enum idem_transfer_act deliver(struct step *step) {
+    step->transfer->route = IDEM_ROUTE_SINK;
+    step->transfer->failed = false;
+    return step->transfer->orphan ? give_back(step) : ready(step);
+}
+
+static enum idem_transfer_act set_aside(struct step *step) {
+    step->transfer->route = IDEM_ROUTE_QUARANTINE;
+    step->transfer->failed = false;
+    return step->transfer->orphan ? give_back(step) : ready(step);
+}
+
+/* A rejection is not confirmed by anyone: a claim is better given back than made done. */
+static enum idem_transfer_act dead_letter(struct step *step) {
+    step->transfer->dead_letter = true;
+    return give_back(step);
+}
+
+static enum idem_transfer_act drop(struct step *step) {
+    return step->transfer->orphan ? give_back(step) : complete(step);
+}
+
+static enum idem_transfer_act hold(struct step *step) {
+    if (step->transfer->orphan) {
+        return release(step);
+    }
+    return enter(step, IDEM_TRANSFER_HELD, IDEM_DO_WAIT);
+}
+
+/* The sink. */
+static enum idem_transfer_act sent(struct step *step) {
+    return enter(step, IDEM_TRANSFER_PUBLISHED, IDEM_DO_NOTHING);
+}
+
+static enum idem_transfer_act confirmed(struct step *step) {
+    count(step->transfer->route == IDEM_ROUTE_SINK ? &step->counts->delivered
+                                                   : &step->counts->quarantined);
+    return complete(step);
+}
+
+static enum idem_transfer_act returned(struct step *step) {
+    return enter(step, IDEM_TRANSFER_RETURNED, IDEM_DO_NOTHING);
+}
+
+static enum idem_transfer_act lost_sight(struct step *step) {
+    struct idem_transfer *transfer = step->transfer;
+    count(&step->counts->in_doubt);
+    transfer->doubtful = true;
+    if (transfer->route == IDEM_ROUTE_SINK && transfer->claimed &&
+        transfer->on_in_doubt == IDEM_ACTION_DROP) {
+        return complete(step);
+    }
+    if (transfer->route == IDEM_ROUTE_SINK && transfer->claimed &&
+        transfer->on_in_doubt == IDEM_ACTION_QUARANTINE && step->policy->quarantine) {
+        transfer->route = IDEM_ROUTE_QUARANTINE;
+    }
+    return ready(step);
+}
+
+/* The claim could be another's by now. A doubtful one is carried on: it is counted already, and its claim
+ * tells whether anybody took it over. */
+static enum idem_transfer_act lease_over(struct step *step) {
+    struct idem_transfer *transfer = step->transfer;
+    if (transfer->doubtful || !transfer->claimed) {
+        return IDEM_DO_NOTHING;
+    }
+    return give_back(step);
+}
+
+/* The store. */
+static enum idem_transfer_act completed(struct step *step) {
+    step->transfer->claimed = false;
+    return settled(step);
+}
+
+static enum idem_transfer_act wait_to_complete(struct step *step) {
+    (void)step;
+    return IDEM_DO_WAIT;
+}
+
+static enum idem_transfer_act complete_again(struct step *step) {
+    (void)step;
+    return IDEM_DO_COMPLETE;
+}
+
+/* Time. */
+static enum idem_transfer_act try_again(struct step *step) {
+    struct idem_transfer *transfer = step->transfer;
+    if (transfer->route == IDEM_ROUTE_QUARANTINE) {
+        return ready(step);
+    }
+    if (transfer->attempts >= step->policy->attempts_max && step->policy->quarantine) {
+        count(&step->counts->poisoned);
+        transfer->route = IDEM_ROUTE_QUARANTINE;
+        return ready(step);
+    }
+    return claim(step);
+}
+
+/* The source. */
+static enum idem_transfer_act forsake_ready(struct step *step) {
+    return step->transfer->doubtful ? orphaned(step) : forsaken(step);
+}
+
+typedef enum idem_transfer_act idem_transfer_handler(struct step *step);
+
+static idem_transfer_handler *const table[IDEM_TRANSFER_STATE_COUNT][IDEM_ON_COUNT] = {
+    [IDEM_TRANSFER_IDLE] = {[IDEM_ON_ARRIVED] = claim},
+    [IDEM_TRANSFER_CLAIMING] = {[IDEM_ON_DELIVER] = deliver,
+                                [IDEM_ON_SET_ASIDE] = set_aside,
+                                [IDEM_ON_DEAD_LETTER] = dead_letter,
+                                [IDEM_ON_DROP] = drop,
+                                [IDEM_ON_HOLD] = hold,
+                                [IDEM_ON_REFUSE] = hold,
+                                [IDEM_ON_SOURCE_LOST] = orphaned},
+    [IDEM_TRANSFER_HELD] = {[IDEM_ON_WAKE] = claim, [IDEM_ON_SOURCE_LOST] = forsaken},
+    [IDEM_TRANSFER_READY] = {[IDEM_ON_SENT] = sent,
+                             [IDEM_ON_LEASE_OVER] = lease_over,
+                             [IDEM_ON_SOURCE_LOST] = forsake_ready},
+    [IDEM_TRANSFER_PUBLISHED] = {[IDEM_ON_CONFIRMED] = confirmed,
+                                 [IDEM_ON_RETURNED] = returned,
+                                 [IDEM_ON_NACKED] = failed,
+                                 [IDEM_ON_BARRED] = failed,
+                                 [IDEM_ON_SINK_LOST] = lost_sight,
+                                 [IDEM_ON_SOURCE_LOST] = orphaned},
+    [IDEM_TRANSFER_RETURNED] = {[IDEM_ON_CONFIRMED] = failed,
+                                [IDEM_ON_NACKED] = failed,
+                                [IDEM_ON_SINK_LOST] = failed,
+                                [IDEM_ON_SOURCE_LOST] = orphaned},
+    [IDEM_TRANSFER_WAITING] =
+        {[IDEM_ON_WAKE] = try_again, [IDEM_ON_SOURCE_LOST] = forsaken},
+    [IDEM_TRANSFER_COMPLETING] = {[IDEM_ON_SETTLED] = completed,
+                                  [IDEM_ON_UNSETTLED] = wait_to_complete,
+                                  [IDEM_ON_WAKE] = complete_again,
+                                  [IDEM_ON_SOURCE_LOST] = orphaned},
+    /* A claim that cannot be given back ends with its lease: nothing better can be done. */
+    [IDEM_TRANSFER_ABANDONING] = {[IDEM_ON_SETTLED] = given_back,
+                                  [IDEM_ON_UNSETTLED] = given_back,
+                                  [IDEM_ON_SOURCE_LOST] = orphaned},
+    [IDEM_TRANSFER_SETTLED] = {[IDEM_ON_TOLD] = release, [IDEM_ON_SOURCE_LOST] = release},
+};
+
+enum idem_transfer_act idem_transfer_step(struct idem_transfer *transfer,
+                                          enum idem_transfer_event event,
+                                          const struct idem_transfer_policy *policy,
+                                          struct idem_transfer_counts *counts) {
+    struct step step = {transfer, policy, counts};
+    idem_transfer_handler *handler = table[transfer->state][event];
+    if (handler == NULL) {
+        count(&counts->unexpected);
+        return IDEM_DO_NOTHING;
+    }
+    count(&counts->on[event]);
+    return handler(&step);
+}
+
+enum idem_transfer_event
+idem_transfer_verdict(enum idem_verdict verdict,
+                      const struct idem_transfer_policy *policy) {
+    switch (verdict) {
+    case IDEM_VERDICT_DELIVER:
+        return IDEM_ON_DELIVER;
+    case IDEM_VERDICT_DROP:
+    case IDEM_VERDICT_REPLAY: /* configurations that ask for it are refused at start */
+        return IDEM_ON_DROP;
+    case IDEM_VERDICT_HOLD:
+        return IDEM_ON_HOLD;
+    case IDEM_VERDICT_REJECT:
+    case IDEM_VERDICT_QUARANTINE:
+        return policy->quarantine ? IDEM_ON_SET_ASIDE : IDEM_ON_DEAD_LETTER;
+    case IDEM_VERDICT_REFUSE:
+        return IDEM_ON_REFUSE;
+    case IDEM_VERDICT_COUNT:
+        break;
+    }
+    return IDEM_ON_DELIVER; /* a second delivery is better than a loss */
+}
+
+enum idem_transfer_event idem_transfer_settlement(enum idem_code code) {
+    switch (code) {
+    case IDEM_ERR_IO:
+    case IDEM_ERR_BUSY:
+    case IDEM_ERR_FULL:
+    case IDEM_ERR_NOMEM:
+    case IDEM_ERR_TIMEOUT:
+    case IDEM_ERR_UNAVAILABLE:
+        return IDEM_ON_UNSETTLED;
+    case IDEM_OK:
+    case IDEM_ERR_INVALID:
+    case IDEM_ERR_CONFIG:
+    case IDEM_ERR_FORMAT:
+    case IDEM_ERR_VERSION:
+    case IDEM_ERR_NOT_OWNER: /* taken over: the other one answers for it now */
+    case IDEM_ERR_NOT_FOUND: /* the lease ended long ago; ours was delivered all the same */
+    case IDEM_ERR_UNSUPPORTED:
+    case IDEM_CODE_COUNT:
+        break;
+    }
+    return IDEM_ON_SETTLED;
+}
+
+const char *idem_transfer_state_name(enum idem_transfer_state state) {
+    static const char *const names[IDEM_TRANSFER_STATE_COUNT] = {
+        [IDEM_TRANSFER_IDLE] = "idle",
+        [IDEM_TRANSFER_CLAIMING] = "claiming",
+        [IDEM_TRANSFER_HELD] = "held",
+        [IDEM_TRANSFER_READY] = "ready",
+        [IDEM_TRANSFER_PUBLISHED] = "published",
+        [IDEM_TRANSFER_RETURNED] = "returned",
+        [IDEM_TRANSFER_WAITING] = "waiting",
+        [IDEM_TRANSFER_COMPLETING] = "completing",
+        [IDEM_TRANSFER_ABANDONING] = "abandoning",
+        [IDEM_TRANSFER_SETTLED] = "settled",
+    };
+    return (unsigned)state < IDEM_TRANSFER_STATE_COUNT ? names[state] : "unknown";
+}
+
+const char *idem_transfer_event_name(enum idem_transfer_event event) {
+    static const char *const names[IDEM_ON_COUNT] = {
+        [IDEM_ON_ARRIVED] = "arrived",
+        [IDEM_ON_DELIVER] = "deliver",
+        [IDEM_ON_SET_ASIDE] = "set_aside",
+        [IDEM_ON_DEAD_LETTER] = "dead_letter",
+        [IDEM_ON_DROP] = "drop",
+        [IDEM_ON_HOLD] = "hold",
+        [IDEM_ON_REFUSE] = "refuse",
+        [IDEM_ON_SENT] = "sent",
+        [IDEM_ON_CONFIRMED] = "confirmed",
+        [IDEM_ON_RETURNED] = "returned",
+        [IDEM_ON_NACKED] = "nacked",
+        [IDEM_ON_BARRED] = "barred",
+        [IDEM_ON_SETTLED] = "settled",
+        [IDEM_ON_UNSETTLED] = "unsettled",
+        [IDEM_ON_WAKE] = "wake",
+        [IDEM_ON_LEASE_OVER] = "lease_over",
+        [IDEM_ON_SOURCE_LOST] = "source_lost",
+        [IDEM_ON_SINK_LOST] = "sink_lost",
+        [IDEM_ON_TOLD] = "told",
+    };
+    return (unsigned)event < IDEM_ON_COUNT ? names[event] : "unknown";
+}
