@@ -12,7 +12,11 @@ limit=${LIMIT:-300}
 passed=0 failed=0 skipped=0
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/idem-run-XXXXXX") || exit 1
-trap 'rm -rf "$scratch"' EXIT
+tidy() {
+    [ ! -d "$scratch/rabbitmq" ] || tests/rabbitmq.sh stop "$scratch/rabbitmq"
+    rm -rf "$scratch"
+}
+trap tidy EXIT
 export TMPDIR=$scratch CMOCKA_MESSAGE_OUTPUT=tap IDEM_SHOW_LOG=1
 
 # Adds the tests of one program to the sums: STATUS, OUTPUT. Sets verdict.
@@ -35,6 +39,15 @@ count() {
     passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
 }
 
+# One RabbitMQ for all programs that want one, started when the first of them comes.
+need_rabbitmq() {
+    [[ $1 == */test_bridge_* ]] && [ -z "${IDEM_RABBITMQ:-}" ] || return 0
+    [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || return 0
+    if tests/rabbitmq.sh start "$scratch/rabbitmq" </dev/null; then
+        export IDEM_RABBITMQ=$scratch/rabbitmq
+    fi
+}
+
 run_program() {
     local output=$scratch/output start=${EPOCHREALTIME/[.,]/} took
     timeout -k 5 "$limit" "$1" >"$output" 2>&1 </dev/null
@@ -48,6 +61,7 @@ run_program() {
 
 for kind; do
     while IFS= read -r program; do
+        need_rabbitmq "$program"
         run_program "$program"
     done < <(find "$build/tests/$kind" -type f -name 'test_*' -perm -u+x 2>/dev/null | LC_ALL=C sort)
 done

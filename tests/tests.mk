@@ -2,7 +2,7 @@
 # Tests: each tests/KIND/test_*.c becomes $(BUILD)/tests/KIND/test_*; KIND says what it needs.
 
 TEST_CFLAGS := -Itests/support
-TEST_LIBS   := -lcmocka -lmosquitto
+TEST_LIBS   := -lcmocka -lmosquitto $(BRIDGE_LIBS)
 
 # The fake broker takes the place of libmosquitto, for the units of the plugin only.
 FAKE_SRC    := $(wildcard tests/support/fake_*.c)
@@ -41,7 +41,19 @@ $(BUILD)/tests/plugin.a: $(PLUGIN_OBJ)
 
 $(BUILD)/tests/unit/receiver/test_exhaustion: WRAP := $(WRAP_ALLOCATIONS)
 
-$(filter-out $(PLUGIN_TESTS),$(ALL_TESTS)): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(SUPPORT_OBJ) $(BUILD)/libidem.a
+# The units of the bridge: all of it but main.
+RABBIT_TESTS := $(filter $(BUILD)/tests/unit/rabbitmq/%,$(UNIT_TESTS))
+$(BUILD)/obj/tests/unit/rabbitmq/%.o: EXTRA_CFLAGS += -Iplugins/rabbitmq
+$(RABBIT_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(SUPPORT_OBJ) $(BUILD)/tests/bridge.a $(BUILD)/libidem.a
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS)
+
+$(BUILD)/tests/bridge.a: $(filter-out %/main.o,$(BRIDGE_OBJ))
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(call say,AR)$(AR) rcs $@ $^
+
+$(filter-out $(PLUGIN_TESTS) $(RABBIT_TESTS),$(ALL_TESTS)): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(SUPPORT_OBJ) $(BUILD)/libidem.a
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) $(WRAP) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS)
 

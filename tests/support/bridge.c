@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT
+ * The bridge as a process of the test. */
+#include "bridge.h"
+#include "files.h"
+#include "process.h"
+#include "rabbitmq.h"
+
+#include <libgen.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LOG_SHOWN_MAX 8192
+
+struct bridge {
+    char dir[FILES_PATH_MAX];
+    char log[FILES_PATH_MAX + 16];
+    char path[FILES_PATH_MAX + 16];
+    char program[FILES_PATH_MAX + 16];
+    unsigned port;
+    pid_t pid; /* 0: not running */
+    struct bridge *next;
+};
+
+static struct bridge *bridges;
+
+/* The program of the build that this test belongs to: BUILD/tests/KIND/test_x. */
+static void find_program(struct bridge *bridge) {
+    char self[FILES_PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    assert_true(length > 0);
+    self[length] = '\0';
+    (void)snprintf(bridge->program, sizeof bridge->program, "%s/idem-bridge",
+                   dirname(dirname(dirname(self))));
+}
+
+void bridge_configure(struct bridge *bridge, const char *config) {
+    char port[16];
+    (void)snprintf(port, sizeof port, "%u", bridge->port);
+    char *with_port = files_replace(config, "@PORT@", port);
+    char *text = files_replace(with_port, "@DIR@", bridge->dir);
+    files_write(bridge->dir, "idem.yaml", text);
+    free(with_port);
+    free(text);
+}
+
+static struct bridge *create(const char *config, unsigned port) {
+    struct bridge *bridge = calloc(1, sizeof *bridge);
+    assert_non_null(bridge);
+    bridge->next = bridges;
+    bridges = bridge;
+    bridge->port = port != 0 ? port : rabbitmq_port();
+    files_make_dir(bridge->dir);
+    (void)snprintf(bridge->log, sizeof bridge->log, "%s/log", bridge->dir);
+    (void)snprintf(bridge->path, sizeof bridge->path, "%s/idem.yaml", bridge->dir);
+    find_program(bridge);
+    bridge_configure(bridge, config);
+    return bridge;
+}
+
+static void launch(struct bridge *bridge, const char *argument) {
+    const char *argv[] = {bridge->program, "-c", bridge->path, argument, NULL};
+    struct process_options options = {argv, NULL, bridge->log};
+    assert_int_equal(bridge->pid, 0);
+    bridge->pid = process_start(&options);
+}
+
+struct bridge *bridge_start(const char *config, unsigned port) {
+    struct bridge *bridge = create(config, port);
+    launch(bridge, NULL);
+    return bridge;
+}
+
+void bridge_restart(struct bridge *bridge) {
+    launch(bridge, NULL);
+}
+
+void bridge_signal(struct bridge *bridge, int signal_number) {
+    assert_int_not_equal(bridge->pid, 0);
+    (void)kill(bridge->pid, signal_number);
+}
+
+int bridge_wait(struct bridge *bridge) {
+    int status = 0;
+    bool ended = process_wait(bridge->pid, &status);
+    bridge->pid = 0;
+    if (!ended) {
+        fail_msg("the bridge does not end");
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+void bridge_kill(struct bridge *bridge) {
+    bridge_signal(bridge, SIGKILL);
+    assert_int_equal(bridge_wait(bridge), 128 + SIGKILL);
+}
+
+void bridge_stop(struct bridge *bridge, int status) {
+    bridge_signal(bridge, SIGTERM);
+    assert_int_equal(bridge_wait(bridge), status);
+}
+
+int bridge_run(struct bridge **bridge, const char *config, const char *argument) {
+    *bridge = create(config, 0);
+    launch(*bridge, argument);
+    return bridge_wait(*bridge);
+}
+
+int bridge_run_again(struct bridge *bridge) {
+    pid_t first = bridge->pid;
+    bridge->pid = 0;
+    launch(bridge, NULL);
+    int status = bridge_wait(bridge);
+    bridge->pid = first;
+    return status;
+}
+
+char *bridge_log(struct bridge *bridge) {
+    return files_read(bridge->log);
+}
+
+unsigned bridge_logged(struct bridge *bridge, const char *text) {
+    char *log = bridge_log(bridge);
+    unsigned count = 0;
+    for (const char *at = strstr(log, text); at != NULL; at = strstr(at + 1, text)) {
+        count++;
+    }
+    free(log);
+    return count;
+}
+
+void bridge_await(struct bridge *bridge, const char *text, unsigned count) {
+    int64_t deadline = testing_deadline();
+    while (bridge_logged(bridge, text) < count) {
+        if (testing_remaining_ms(deadline) == 0) {
+            fail_msg("the bridge's log does not say: %s", text);
+        }
+        testing_pause();
+    }
+}
+
+static void show_log(struct bridge *bridge) {
+    char *log = bridge_log(bridge);
+    size_t length = strlen(log);
+    (void)fprintf(stderr, "---- the bridge's log\n%s",
+                  length > LOG_SHOWN_MAX ? log + length - LOG_SHOWN_MAX : log);
+    free(log);
+}
+
+int bridge_tidy(void **state) {
+    (void)state;
+    while (bridges != NULL) {
+        struct bridge *bridge = bridges;
+        if (bridge->pid != 0) {
+            int status;
+            (void)kill(bridge->pid, SIGKILL);
+            (void)process_wait(bridge->pid, &status);
+            if (getenv("IDEM_SHOW_LOG") != NULL) {
+                show_log(bridge);
+            }
+        }
+        files_remove_dir(bridge->dir);
+        bridges = bridge->next;
+        free(bridge);
+    }
+    return 0;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT
+ * The bridge as a process of the test: its configuration, its log, its end. */
+#ifndef TESTS_BRIDGE_H
+#define TESTS_BRIDGE_H
+
+#include "testing.h"
+
+#include <sys/types.h>
+
+struct bridge;
+
+/* Writes the configuration and starts the bridge. In the text @PORT@ is RabbitMQ's port, @DIR@ the bridge's
+ * own directory; port 0 stands for RabbitMQ's own. Does not wait. */
+struct bridge *bridge_start(const char *config, unsigned port);
+
+/* Starts it again, with what is in its directory. */
+void bridge_restart(struct bridge *bridge);
+
+void bridge_configure(struct bridge *bridge, const char *config);
+void bridge_signal(struct bridge *bridge, int signal_number);
+
+/* SIGKILL, and waits for the end. */
+void bridge_kill(struct bridge *bridge);
+
+/* SIGTERM; fails unless it ends with that exit status within the deadline. */
+void bridge_stop(struct bridge *bridge, int status);
+
+/* Waits for an end of its own; returns the exit status. */
+int bridge_wait(struct bridge *bridge);
+
+/* Runs `idem-bridge -c CONFIG [argument]` to its end; returns the exit status. */
+int bridge_run(struct bridge **bridge, const char *config, const char *argument);
+
+/* Starts a second process with the same configuration and log, which has to end by itself. */
+int bridge_run_again(struct bridge *bridge);
+
+/* Waits until the log has count lines with text in them; how many it has. */
+void bridge_await(struct bridge *bridge, const char *text, unsigned count);
+unsigned bridge_logged(struct bridge *bridge, const char *text);
+char *bridge_log(struct bridge *bridge); /* all of it; free it */
+
+/* Test teardown: ends what still runs, removes directories; shows the log where IDEM_SHOW_LOG is set and
+ * the test failed to stop its bridge itself. */
+int bridge_tidy(void **state);
+
+#endif
