@@ -30,6 +30,7 @@ WRAP_ALLOCATIONS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
 # The units of the plugin, whose allocations the fake broker can refuse.
 PLUGIN_TESTS := $(filter $(BUILD)/tests/unit/mosquitto/%,$(UNIT_TESTS))
 $(BUILD)/obj/tests/unit/mosquitto/%.o: EXTRA_CFLAGS += -Iplugins/mosquitto
+$(BUILD)/obj/tests/support/fake_%.o: EXTRA_CFLAGS += -Iplugins/mosquitto
 $(PLUGIN_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(FAKE_OBJ) $(BUILD)/tests/plugin.a $(BUILD)/libidem.a
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) $(WRAP_ALLOCATIONS) -o $@ $^ $(LIB_LIBS) -lcmocka

@@ -63,8 +63,13 @@ bool fake_broker_refused(void) {
     return fake.refused;
 }
 
+/* Nobody may count on zeros. */
 void *__wrap_malloc(size_t size) {
-    return grants() ? __real_malloc(size) : NULL;
+    void *memory = grants() ? __real_malloc(size) : NULL;
+    if (memory != NULL) {
+        memset(memory, 0xa5, size);
+    }
+    return memory;
 }
 
 void *__wrap_calloc(size_t count, size_t size) {

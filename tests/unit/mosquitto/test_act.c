@@ -190,6 +190,7 @@ static void a_message_without_payload_is_handed_on(void **state) {
     assert_int_equal(act(&passage, IDEM_ACT_HAND_ON), MOSQ_ERR_SUCCESS);
     assert_int_equal(fake_broker_queued(), 1);
     assert_int_equal(fake_broker_queue()->size, 0);
+    assert_null(fake_broker_queue()->payload);
     assert_sunk(&passage);
     close_all(&passage);
 }
@@ -225,6 +226,8 @@ static void other_messages_have_other_sinks(void **state) {
     uint8_t other[IDEM_DIGEST_SIZE];
     sink_of(first, IDEM_ACT_HAND_ON, "ab", "c", 1, false);
     sink_of(other, IDEM_ACT_HAND_ON, "a", "bc", 2, false);
+    assert_memory_not_equal(first, other, IDEM_DIGEST_SIZE);
+    sink_of(other, IDEM_ACT_HAND_ON, "b", "c", 1, false);
     assert_memory_not_equal(first, other, IDEM_DIGEST_SIZE);
     sink_of(other, IDEM_ACT_HAND_ON, "ab", "c\0", 2, false);
     assert_memory_not_equal(first, other, IDEM_DIGEST_SIZE);

@@ -2,136 +2,55 @@
  * A whole node on the embedded store, from one start of the broker to the next. */
 #include "node.h"
 
-#include "fake_broker.h"
-#include "files.h"
+#include "fake_stage.h"
 
 #include <idem/digest.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-#define PATH_SIZE (FILES_PATH_MAX + 32)
-
-static struct mosquitto client = {"client", "user", 5};
-
-static char dir[FILES_PATH_MAX];
-static char config_path[PATH_SIZE];
-static char handover_path[PATH_SIZE];
-
-static int start(void **state) {
-    (void)state;
-    char text[FILES_PATH_MAX + 256];
-    files_make_dir(dir);
-    (void)snprintf(config_path, sizeof config_path, "%s/idem.yaml", dir);
-    (void)snprintf(handover_path, sizeof handover_path, "%s/store.handover", dir);
-    (void)snprintf(text, sizeof text,
-                   "instance: unit\n"
-                   "store: {url: 'embedded://%s/store'}\n"
-                   "rules:\n"
-                   "  - {name: all, match: {topic: '#'}, strategy: key, key: [payload],\n"
-                   "     ttl: 24h}\n",
-                   dir);
-    files_write(dir, "idem.yaml", text);
-    fake_broker_start(FAKE_2_0_21);
-    return 0;
-}
-
-static int stop(void **state) {
-    (void)state;
-    files_remove_dir(dir);
-    fake_broker_stop();
-    return 0;
-}
-
-static bool exists(const char *path) {
-    return access(path, F_OK) == 0;
-}
-
-static struct idem_node *open_node(void) {
-    struct idem_error error = IDEM_ERROR_INIT;
-    struct idem_node *node = NULL;
-    bool first = false;
-    if (idem_node_acquire(&node, config_path, &first, &error) != IDEM_OK) {
-        fail_msg("%s", error.text);
-    }
-    assert_true(first);
-    return node;
-}
-
-/* The broker leaves its loop with messages in its queue, and its process ends. */
-static void stop_broker(struct idem_node *node) {
-    idem_node_release(node);
-    fake_broker_take_queue();
-}
-
-/* A turn of the loop in which nothing arrives. */
-static void turn(struct idem_node *node) {
-    fake_broker_take_queue();
-    assert_int_equal(idem_node_on_tick(node, true), MOSQ_ERR_SUCCESS);
-}
-
-static int callback(struct mosquitto_evt_message *event, void *arg) {
-    return idem_node_on_message(arg, event);
-}
+#define HANDOVER "store.handover"
+#define MEMORY   "instance: unit\nstore: {url: 'memory:'}\n" STAGE_RULE
 
 static void receive(struct idem_node *node, const char *payload, int qos) {
-    struct fake_arrival arrival;
-    fake_arrival_init(&arrival, "a/b", payload, strlen(payload), qos, false);
-    assert_int_equal(fake_arrival_event(&arrival, &client, callback, node),
-                     MOSQ_ERR_SUCCESS);
-    fake_arrival_fini(&arrival);
+    assert_int_equal(stage_receive(node, payload, qos, NULL), MOSQ_ERR_SUCCESS);
 }
 
-/* The queue without the plugin's figures. */
-static const struct fake_published *messages(size_t *count) {
-    const struct fake_published *first = NULL;
-    *count = 0;
-    for (const struct fake_published *at = fake_broker_queue(); at != NULL;
-         at = at->next) {
-        if (strncmp(at->topic, "$SYS/", 5) != 0) {
-            first = first == NULL ? at : first;
-            (*count)++;
-        }
-    }
-    return first;
-}
-
-static void assert_queued(const char *topic, const char *payload) {
-    size_t count = 0;
-    const struct fake_published *message = messages(&count);
-    assert_int_equal(count, 1);
-    assert_string_equal(message->topic, topic);
-    assert_int_equal(message->size, strlen(payload));
-    assert_memory_equal(message->payload, payload, message->size);
+/* The same message again: whether it is recognised. */
+static bool is_known(struct idem_node *node, const char *payload) {
+    const char *topic = NULL;
+    assert_int_equal(stage_receive(node, payload, 1, &topic), MOSQ_ERR_SUCCESS);
+    return strcmp(topic, "$idem/duplicate/a/b") == 0;
 }
 
 /* A stop with one message in the broker's queue. */
 static void leave_a_message_behind(void) {
-    struct idem_node *node = open_node();
-    turn(node);
+    struct idem_node *node = stage_open();
+    stage_turn(node);
     receive(node, "payload", 2);
-    assert_queued("a/b", "payload");
-    stop_broker(node);
-    assert_true(exists(handover_path));
+    stage_assert_queued("a/b", "payload");
+    stage_stop(node);
+    assert_true(stage_has(HANDOVER));
 }
 
 static void a_first_copy_is_delivered_and_a_later_one_shown_as_a_duplicate(void **state) {
     (void)state;
     for (int qos = 0; qos <= 2; qos++) {
         char payload[] = {'q', (char)('0' + qos), '\0'};
-        struct idem_node *node = open_node();
-        turn(node);
+        struct idem_node *node = stage_open();
+        stage_turn(node);
         receive(node, payload, qos);
-        turn(node);
-        turn(node);
+        stage_turn(node);
+        stage_turn(node);
         receive(node, payload, 2);
-        assert_queued("$idem/duplicate/a/b", payload);
-        turn(node);
-        turn(node);
-        stop_broker(node);
-        assert_false(exists(handover_path));
+        stage_assert_queued("$idem/duplicate/a/b", payload);
+        stage_turn(node);
+        stage_turn(node);
+        stage_stop(node);
+        assert_false(stage_has(HANDOVER));
     }
 }
 
@@ -139,51 +58,49 @@ static void
 what_a_stop_leaves_in_the_queue_is_delivered_after_the_next_start(void **state) {
     (void)state;
     leave_a_message_behind();
-    struct idem_node *node = open_node();
-    assert_queued("a/b", "payload");
-    assert_true(exists(handover_path));
-    turn(node);
-    assert_false(exists(handover_path));
+    struct idem_node *node = stage_open();
+    stage_assert_queued("a/b", "payload");
+    assert_true(stage_has(HANDOVER));
+    stage_turn(node);
+    assert_false(stage_has(HANDOVER));
     receive(node, "payload", 2);
-    assert_queued("$idem/duplicate/a/b", "payload");
-    turn(node);
-    turn(node);
-    stop_broker(node);
+    stage_assert_queued("$idem/duplicate/a/b", "payload");
+    stage_turn(node);
+    stage_turn(node);
+    stage_stop(node);
 }
 
 static void a_message_proves_that_the_loop_has_begun_as_well(void **state) {
     (void)state;
     leave_a_message_behind();
-    struct idem_node *node = open_node();
+    struct idem_node *node = stage_open();
     fake_broker_take_queue();
     receive(node, "other", 1);
-    assert_false(exists(handover_path));
-    stop_broker(node);
+    assert_false(stage_has(HANDOVER));
+    stage_stop(node);
 }
 
 static void a_broker_that_never_came_to_its_loop_publishes_again(void **state) {
     (void)state;
     leave_a_message_behind();
-    stop_broker(open_node());
-    assert_true(exists(handover_path));
-    struct idem_node *node = open_node();
-    assert_queued("a/b", "payload");
-    stop_broker(node);
+    stage_stop(stage_open());
+    assert_true(stage_has(HANDOVER));
+    struct idem_node *node = stage_open();
+    stage_assert_queued("a/b", "payload");
+    stage_stop(node);
 }
 
 static void a_damaged_file_does_not_keep_the_broker_from_starting(void **state) {
     (void)state;
-    char aside[PATH_SIZE + 16];
-    (void)snprintf(aside, sizeof aside, "%s.damaged", handover_path);
-    files_write(dir, "store.handover", "damaged");
-    struct idem_node *node = open_node();
+    files_write(stage_path("."), HANDOVER, "damaged");
+    struct idem_node *node = stage_open();
     size_t count = 0;
-    (void)messages(&count);
+    (void)stage_messages(&count);
     assert_int_equal(count, 0);
-    assert_true(exists(aside));
-    assert_false(exists(handover_path));
-    assert_non_null(strstr(fake_broker_line(0), "handover.unread"));
-    stop_broker(node);
+    assert_true(stage_has(HANDOVER ".damaged"));
+    assert_false(stage_has(HANDOVER));
+    assert_true(stage_logged("handover.unread"));
+    stage_stop(node);
 }
 
 /* Each allocation of a start refused once: the node opens with all its messages published, or not at all
@@ -197,12 +114,13 @@ static void a_start_without_memory_loses_nothing(void **state) {
         struct idem_node *node = NULL;
         bool first = false;
         fake_broker_refuse(nth, 1);
-        enum idem_code code = idem_node_acquire(&node, config_path, &first, &error);
+        enum idem_code code =
+            idem_node_acquire(&node, stage_path("idem.yaml"), &first, &error);
         bool refused = fake_broker_refused();
-        assert_true(exists(handover_path));
+        assert_true(stage_has(HANDOVER));
         if (code == IDEM_OK) {
-            assert_queued("a/b", "payload");
-            stop_broker(node);
+            stage_assert_queued("a/b", "payload");
+            stage_stop(node);
         } else {
             assert_true(error.text[0] != '\0');
             fake_broker_take_queue();
@@ -216,16 +134,223 @@ static void a_start_without_memory_loses_nothing(void **state) {
     assert_true(failures > 10);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+static void what_waits_over_a_stop_is_told(void **state) {
+    (void)state;
+    leave_a_message_behind();
+    assert_true(stage_logged("plugin.started: version "));
+    assert_true(stage_logged("handover.saved: 1 messages"));
+    assert_false(stage_logged("handover.published"));
+    struct idem_node *node = stage_open();
+    assert_true(stage_logged("handover.published: 1 messages"));
+    stage_stop(node);
+}
+
+static void options_of_the_store_are_no_part_of_its_path(void **state) {
+    (void)state;
+    stage_configure(
+        "instance: unit\nstore: {url: 'embedded://@DIR@/store?commit=1ms'}\n" STAGE_RULE);
+    leave_a_message_behind();
+}
+
+/* The store keeps nothing, so that the next start would deliver a kept message twice. */
+static void a_store_in_memory_keeps_no_messages_either(void **state) {
+    (void)state;
+    stage_configure(MEMORY);
+    struct idem_node *node = stage_open();
+    stage_turn(node);
+    receive(node, "payload", 2);
+    stage_stop(node);
+    assert_true(stage_logged("handover.lost: 1 QoS 2 messages"));
+    assert_true(stage_logged("the store keeps nothing"));
+}
+
+/* Lost with the broker's queue, but not for ever: its repeat is delivered. */
+static void what_cannot_be_kept_over_a_stop_is_told_and_stays_in_doubt(void **state) {
+    (void)state;
+    struct idem_node *node = stage_open();
+    stage_turn(node);
+    receive(node, "payload", 2);
+    assert_int_equal(mkdir(stage_path(HANDOVER ".new"), 0700), 0);
+    stage_stop(node);
+    assert_true(stage_logged("handover.lost: 1 QoS 2 messages"));
+    assert_true(stage_logged(HANDOVER " cannot be written: "));
+    node = stage_open();
+    assert_false(is_known(node, "payload"));
+    stage_stop(node);
+}
+
+static void a_file_that_cannot_be_removed_is_told_once(void **state) {
+    (void)state;
+    leave_a_message_behind();
+    struct idem_node *node = stage_open();
+    assert_int_equal(unlink(stage_path(HANDOVER)), 0);
+    assert_int_equal(mkdir(stage_path(HANDOVER), 0700), 0);
+    stage_turn(node);
+    assert_true(stage_logged("handover.not_removed: "));
+    size_t lines = fake_broker_lines();
+    stage_turn(node);
+    assert_int_equal(fake_broker_lines(), lines);
+    stage_stop(node);
+}
+
+static void a_file_that_it_has_not_published_is_left_alone(void **state) {
+    (void)state;
+    struct idem_node *node = stage_open();
+    files_write(stage_path("."), HANDOVER, "somebody's");
+    stage_turn(node);
+    receive(node, "payload", 1);
+    assert_true(stage_has(HANDOVER));
+    stage_stop(node);
+}
+
+/* ---- instances ---- */
+
+static void a_file_under_two_names_is_one_node_until_its_last_user_is_gone(void **state) {
+    (void)state;
+    struct idem_error error = IDEM_ERROR_INIT;
+    struct idem_node *node = stage_open();
+    struct idem_node *again = NULL;
+    bool first = true;
+    assert_int_equal(symlink("idem.yaml", stage_path("other.yaml")), 0);
+    assert_int_equal(idem_node_acquire(&again, stage_path("other.yaml"), &first, &error),
+                     IDEM_OK);
+    assert_ptr_equal(again, node);
+    assert_false(first);
+    idem_node_release(again);
+    receive(node, "payload", 1);
+    stage_turn(node);
+    assert_true(is_known(node, "payload"));
+    stage_stop(node);
+    stage_stop(stage_open());
+    idem_node_release(NULL);
+}
+
+static void two_files_are_two_nodes(void **state) {
+    (void)state;
+    struct idem_error error = IDEM_ERROR_INIT;
+    struct idem_node *node = stage_open();
+    struct idem_node *other = NULL;
+    bool first = false;
+    files_write(stage_path("."), "other.yaml", MEMORY);
+    assert_int_equal(idem_node_acquire(&other, stage_path("other.yaml"), &first, &error),
+                     IDEM_OK);
+    assert_ptr_not_equal(other, node);
+    assert_true(first);
+    receive(node, "payload", 1);
+    stage_turn(node);
+    assert_false(is_known(other, "payload"));
+    stage_stop(node);
+    stage_stop(other);
+}
+
+/* ---- events ---- */
+
+static void clients_are_refused_on_the_plugins_own_topics(void **state) {
+    (void)state;
+    struct idem_node *node = stage_open();
+    for (int qos = 0; qos <= 2; qos++) {
+        const char *topic = NULL;
+        assert_int_equal(stage_receive_on(node, "$idem/sink", "payload", qos, &topic),
+                         MOSQ_ERR_ACL_DENIED);
+        assert_string_equal(topic, "$idem/sink");
+    }
+    assert_false(is_known(node, "payload"));
+    stage_stop(node);
+}
+
+static void pause_ms(long ms) {
+    struct timespec time = {0, ms * 1000000};
+    assert_int_equal(nanosleep(&time, NULL), 0);
+}
+
+static void assert_completed(const char *expected) {
+    const char *completed = stage_figure("completed");
+    assert_non_null(completed);
+    assert_string_equal(completed, expected);
+}
+
+/* Under settings per listener there are no ticks: each kind of event must do. */
+static void each_event_completes_what_passed_before_it_and_shows_it(void **state) {
+    (void)state;
+    stage_configure(STAGE_TOP "mqtt: {sys_interval: 1ms}\n" STAGE_RULE);
+    struct idem_node *node = stage_open();
+    receive(node, "first", 1);
+    assert_completed("0");
+    pause_ms(2);
+    receive(node, "second", 1);
+    assert_completed("1");
+    pause_ms(2);
+    stage_turn(node);
+    assert_completed("2");
+    receive(node, "third", 1);
+    pause_ms(2);
+    stage_disconnect(node);
+    assert_completed("3");
+    stage_stop(node);
+}
+
+/* The broker says nothing when it could not keep a message; it disconnects the client at once. */
+static void
+a_client_lost_to_a_broker_without_memory_leaves_its_message_in_doubt(void **state) {
+    (void)state;
+    struct idem_node *node = stage_open();
+    receive(node, "payload", 1);
+    fake_broker_refuse(1, 1);
+    stage_disconnect(node);
+    assert_true(fake_broker_refused());
+    stage_stop(node);
+    node = stage_open();
+    assert_false(is_known(node, "payload"));
+    stage_stop(node);
+}
+
+/* Whatever fails, the publisher learns of it and sends again: then the message is delivered, once. */
+static void a_message_that_found_no_memory_is_new_when_it_comes_again(void **state) {
+    (void)state;
+    bool refused = true;
+    size_t failures = 0;
+    struct idem_node *node = stage_open();
+    for (size_t nth = 1; refused; nth++) {
+        char payload[32];
+        (void)snprintf(payload, sizeof payload, "payload %zu", nth);
+        stage_turn(node);
+        stage_refuse_in_event(nth);
+        int rc = stage_receive(node, payload, 2, NULL);
+        refused = fake_broker_refused();
+        if (rc != MOSQ_ERR_SUCCESS) {
+            assert_int_equal(rc, MOSQ_ERR_NOMEM);
+            receive(node, payload, 2);
+            failures++;
+        }
+        stage_assert_queued("a/b", payload);
+        stage_turn(node);
+        stage_turn(node);
+        assert_true(is_known(node, payload));
+    }
+    assert_true(failures > 3);
+    stage_stop(node);
+}
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(a_first_copy_is_delivered_and_a_later_one_shown_as_a_duplicate),
-        TEST(what_a_stop_leaves_in_the_queue_is_delivered_after_the_next_start),
-        TEST(a_message_proves_that_the_loop_has_begun_as_well),
-        TEST(a_broker_that_never_came_to_its_loop_publishes_again),
-        TEST(a_damaged_file_does_not_keep_the_broker_from_starting),
-        TEST(a_start_without_memory_loses_nothing),
+        STAGE_TEST(a_first_copy_is_delivered_and_a_later_one_shown_as_a_duplicate),
+        STAGE_TEST(what_a_stop_leaves_in_the_queue_is_delivered_after_the_next_start),
+        STAGE_TEST(a_message_proves_that_the_loop_has_begun_as_well),
+        STAGE_TEST(a_broker_that_never_came_to_its_loop_publishes_again),
+        STAGE_TEST(a_damaged_file_does_not_keep_the_broker_from_starting),
+        STAGE_TEST(a_start_without_memory_loses_nothing),
+        STAGE_TEST(what_waits_over_a_stop_is_told),
+        STAGE_TEST(options_of_the_store_are_no_part_of_its_path),
+        STAGE_TEST(a_store_in_memory_keeps_no_messages_either),
+        STAGE_TEST(what_cannot_be_kept_over_a_stop_is_told_and_stays_in_doubt),
+        STAGE_TEST(a_file_that_cannot_be_removed_is_told_once),
+        STAGE_TEST(a_file_that_it_has_not_published_is_left_alone),
+        STAGE_TEST(a_file_under_two_names_is_one_node_until_its_last_user_is_gone),
+        STAGE_TEST(two_files_are_two_nodes),
+        STAGE_TEST(clients_are_refused_on_the_plugins_own_topics),
+        STAGE_TEST(each_event_completes_what_passed_before_it_and_shows_it),
+        STAGE_TEST(a_client_lost_to_a_broker_without_memory_leaves_its_message_in_doubt),
+        STAGE_TEST(a_message_that_found_no_memory_is_new_when_it_comes_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -135,6 +135,10 @@ static void a_passing_message_is_done_at_the_next_event_and_not_before(void **st
     assert_false(is_done("c"));
     disconnect(&bob, false);
     assert_true(is_done("c"));
+
+    pass("d");
+    disconnect(&alice, false); /* its own */
+    assert_true(is_done("d"));
     assert_int_equal(settle.count, 0);
 }
 
