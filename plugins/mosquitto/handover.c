@@ -90,7 +90,7 @@ static enum idem_code replace_file(const char *path,
     char fresh[PATH_MAX];
     if (snprintf(fresh, sizeof fresh, "%s.new", path) >= (int)sizeof fresh) {
         return idem_error_set(error, IDEM_ERR_IO, ENAMETOOLONG,
-                              "%s: the path is too long", path);
+                              "%.300s...: the path is too long", path);
     }
     if (!write_file(fresh, writer) || rename(fresh, path) != 0 || !sync_folder(path)) {
         int why = errno;

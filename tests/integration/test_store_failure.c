@@ -77,6 +77,7 @@ static void test_what_cannot_be_claimed_is_refused_where_the_rule_says_so(void *
         publisher = scene_client(&scene, "publisher");
     }
     EXPECT_NOTHING(scene.watcher);
+    watch_figure(scene.broker, "verdicts/refuse", 1);
     recover(&scene);
     mqtt_publish_ok(publisher, &message);
     mqtt_publish_ok(publisher, &message);

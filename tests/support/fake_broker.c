@@ -127,11 +127,12 @@ enum fake_version fake_broker_version(void) {
 }
 
 int mosquitto_lib_version(int *major, int *minor, int *revision) {
-    static const int revisions[FAKE_VERSION_COUNT] = {11, 15, 21};
+    static const int minors[FAKE_VERSION_COUNT] = {0, 0, 0, 1};
+    static const int revisions[FAKE_VERSION_COUNT] = {11, 15, 21, 0};
     *major = 2;
-    *minor = 0;
+    *minor = minors[fake.version];
     *revision = revisions[fake.version];
-    return 2000000 + *revision;
+    return 2000000 + 1000 * *minor + *revision;
 }
 
 /* ---- clients ---- */

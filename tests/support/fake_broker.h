@@ -17,6 +17,7 @@ enum fake_version {
     FAKE_2_0_11, /* forgets what a plugin replaces; reads properties into plain memory */
     FAKE_2_0_15, /* frees what a plugin replaces; reads the same way */
     FAKE_2_0_21, /* frees it; reads into counted memory */
+    FAKE_2_1_0,  /* the same */
     FAKE_VERSION_COUNT
 };
 

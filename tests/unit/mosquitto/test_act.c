@@ -157,7 +157,28 @@ a_property_of_that_name_is_replaced_and_the_others_keep_their_order(void **state
         assert_int_equal(act(&passage, IDEM_ACT_PASS), MOSQ_ERR_SUCCESS);
         assert_untouched(&passage, false, WITHOUT " user:key=new");
         close_all(&passage);
+
+        open_as(&passage, (enum fake_version)version, 0, false);
+        fake_user_property_add(&passage.arrival.properties, "key", "first of several");
+        fake_user_property_add(&passage.arrival.properties, "a", "1");
+        propagate(&passage, "key", "new");
+        assert_int_equal(act(&passage, IDEM_ACT_PASS), MOSQ_ERR_SUCCESS);
+        assert_untouched(&passage, false, "user:a=1 user:key=new");
+        close_all(&passage);
     }
+}
+
+/* A newer broker may show properties that the plugin cannot copy. */
+static void a_property_of_another_kind_does_not_hold_the_message_up(void **state) {
+    (void)state;
+    struct passage passage;
+    open_as(&passage, FAKE_2_0_21, 2, false);
+    fake_property_add(&passage.arrival.properties, MQTT_PROP_SUBSCRIPTION_IDENTIFIER,
+                      NULL, NULL, 0);
+    fake_user_property_add(&passage.arrival.properties, "a", "1");
+    assert_int_equal(act(&passage, IDEM_ACT_HAND_ON), MOSQ_ERR_SUCCESS);
+    assert_published(&passage, TOPIC, false, "user:a=1");
+    close_all(&passage);
 }
 
 static void a_message_is_handed_on_whole_and_its_arrival_sunk(void **state) {
@@ -440,6 +461,7 @@ int main(void) {
         cmocka_unit_test(a_passing_message_carries_its_key),
         cmocka_unit_test(
             a_property_of_that_name_is_replaced_and_the_others_keep_their_order),
+        cmocka_unit_test(a_property_of_another_kind_does_not_hold_the_message_up),
         cmocka_unit_test(a_message_is_handed_on_whole_and_its_arrival_sunk),
         cmocka_unit_test(a_message_without_payload_is_handed_on),
         cmocka_unit_test(copies_have_the_same_sink_whatever_becomes_of_them),

@@ -9,6 +9,7 @@
 #include <idem/digest.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <mqtt_protocol.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,6 +86,8 @@ static void messages_init(struct messages *messages) {
     fake_property_add(list, MQTT_PROP_RESPONSE_TOPIC, NULL, "back/to", 7);
     fake_property_add(list, MQTT_PROP_CORRELATION_DATA, NULL, "x\0y", 3);
     fake_property_add(list, MQTT_PROP_PAYLOAD_FORMAT_INDICATOR, NULL, "\1", 1);
+    fake_property_add(list, MQTT_PROP_SUBSCRIPTION_IDENTIFIER, NULL, NULL,
+                      0); /* left out */
     fake_user_property_add(list, "", "");
     messages->items[0] = (struct idem_handover){strdup("a/b"), "p\0q", 3, 2, true, *list};
     messages->items[1] = (struct idem_handover){strdup("empty"), NULL, 0, 2, false, NULL};
@@ -262,8 +265,10 @@ static void a_file_with_more_at_its_end_is_set_aside(void **state) {
 static void what_cannot_be_opened_is_set_aside_too(void **state) {
     (void)state;
     size_t count = 0;
+    struct idem_error error = IDEM_ERROR_INIT;
     assert_int_equal(symlink("nowhere", path), 0);
-    assert_int_equal(publish(&count), IDEM_ERR_IO);
+    assert_int_equal(idem_handover_publish(path, &count, &error), IDEM_ERR_IO);
+    assert_non_null(strstr(error.text, strerror(ELOOP)));
     assert_false(exists(path));
     assert_true(exists(aside));
     assert_int_equal(unlink(aside), 0);
@@ -310,6 +315,32 @@ static void a_file_that_could_not_be_put_in_its_place_is_not_left_behind(void **
     assert_int_equal(save(&error), IDEM_ERR_IO);
     assert_int_equal(error.sys_errno, EISDIR);
     assert_false(exists(fresh));
+}
+
+/* Whoever may write the folder could let the broker overwrite another file. */
+static void nothing_is_written_through_a_link(void **state) {
+    (void)state;
+    struct idem_error error = IDEM_ERROR_INIT;
+    files_write(dir, "other", "kept");
+    assert_int_equal(symlink("other", fresh), 0);
+    assert_int_equal(save(&error), IDEM_ERR_IO);
+    assert_int_equal(error.sys_errno, ELOOP);
+    char other[PATH_SIZE];
+    (void)snprintf(other, sizeof other, "%s/other", dir);
+    char *text = files_read(other);
+    assert_string_equal(text, "kept");
+    free(text);
+}
+
+static void a_path_that_is_too_long_is_an_error(void **state) {
+    (void)state;
+    struct idem_error error = IDEM_ERROR_INIT;
+    char long_path[PATH_MAX];
+    memset(long_path, 'x', sizeof long_path);
+    long_path[sizeof long_path - 1] = '\0';
+    assert_int_equal(idem_handover_save(long_path, NULL, 0, &error), IDEM_ERR_IO);
+    assert_int_equal(error.sys_errno, ENAMETOOLONG);
+    assert_non_null(strstr(error.text, "the path is too long"));
 }
 
 static void a_missing_folder_is_an_error_and_no_crash(void **state) {
@@ -407,6 +438,8 @@ int main(void) {
         TEST(what_cannot_be_opened_is_set_aside_too),
         TEST(in_a_folder_without_permission_the_old_file_stays),
         TEST(a_file_that_could_not_be_put_in_its_place_is_not_left_behind),
+        TEST(nothing_is_written_through_a_link),
+        TEST(a_path_that_is_too_long_is_an_error),
         TEST(a_missing_folder_is_an_error_and_no_crash),
         TEST(without_memory_publishing_fails_and_the_file_stays),
         TEST(without_memory_saving_fails_and_the_old_file_stays),

@@ -165,6 +165,38 @@ static void records_that_are_wrong_are_refused_whatever_the_digest_says(void **s
     }
 }
 
+/* Records with one text of that length between two pieces. */
+static bool opens_with_text(const void *before, size_t size, size_t length,
+                            const void *after, size_t after_size) {
+    uint8_t *records = calloc(1, size + 4 + length + after_size);
+    assert_non_null(records);
+    memcpy(records, before, size);
+    for (size_t i = 0; i < 4; i++) {
+        records[size + i] = (uint8_t)(length >> (8 * i));
+    }
+    memset(records + size + 4, 't', length);
+    memcpy(records + size + 4 + length, after, after_size);
+    struct file file = sealed_file("IDEMHND1", records, size + 4 + length + after_size);
+    bool open = opens(&file);
+    free(file.data);
+    free(records);
+    return open;
+}
+
+static void texts_longer_than_those_of_mqtt_are_refused(void **state) {
+    (void)state;
+    for (size_t more = 0; more < 2; more++) {
+        const size_t length = 65535 + more;
+        assert_int_equal(opens_with_text("m\2\0", 3, length, "\0\0\0\0\0\0e", 7), !more);
+        assert_int_equal(opens_with_text(MESSAGE "p\46\0", sizeof MESSAGE - 1 + 3, length,
+                                         "\0\0\0\0\0\0e", 7),
+                         !more);
+        assert_int_equal(opens_with_text(MESSAGE "p\46\0\0\0\0\0\0",
+                                         sizeof MESSAGE - 1 + 8, length, "\0e", 2),
+                         !more);
+    }
+}
+
 static void another_magic_is_refused(void **state) {
     (void)state;
     struct file right = sealed_file("IDEMHND1", MESSAGE "e", sizeof MESSAGE);
@@ -241,6 +273,7 @@ int main(void) {
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(the_format_is_as_documented),
         cmocka_unit_test(records_that_are_wrong_are_refused_whatever_the_digest_says),
+        cmocka_unit_test(texts_longer_than_those_of_mqtt_are_refused),
         cmocka_unit_test(another_magic_is_refused),
         cmocka_unit_test(what_is_not_sealed_is_refused),
         cmocka_unit_test(
