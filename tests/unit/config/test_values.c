@@ -219,19 +219,50 @@ static void sequences_are_read_whole(void **state) {
     idem_config_fini(&config);
 }
 
-static void every_policy_has_its_words(void **state) {
-    struct idem_config config;
+/* The word, and what stands for it in the rule. */
+static const struct {
+    const char *line;
+    size_t offset;
+    int value;
+} words[] = {
+#define POLICY(name, word, value)                                                        \
+    { #name ": " word, offsetof(struct idem_rule, policies.name), value }
+    POLICY(on_missing_key, "deliver", IDEM_ACTION_DELIVER),
+    POLICY(on_missing_key, "reject", IDEM_ACTION_REJECT),
+    POLICY(on_missing_key, "quarantine", IDEM_ACTION_QUARANTINE),
+    POLICY(on_duplicate, "drop", IDEM_ACTION_DROP),
+    POLICY(on_duplicate, "quarantine", IDEM_ACTION_QUARANTINE),
+    POLICY(on_duplicate, "replay", IDEM_ACTION_REPLAY),
+    POLICY(on_conflict, "drop", IDEM_ACTION_DROP),
+    POLICY(on_conflict, "deliver", IDEM_ACTION_DELIVER),
+    POLICY(on_conflict, "reject", IDEM_ACTION_REJECT),
+    POLICY(on_conflict, "quarantine", IDEM_ACTION_QUARANTINE),
+    POLICY(on_in_doubt, "deliver", IDEM_ACTION_DELIVER),
+    POLICY(on_in_doubt, "quarantine", IDEM_ACTION_QUARANTINE),
+    POLICY(on_in_doubt, "drop", IDEM_ACTION_DROP),
+    POLICY(on_store_failure, "deliver", IDEM_ACTION_DELIVER),
+    POLICY(on_store_failure, "refuse", IDEM_ACTION_REFUSE),
+#undef POLICY
+    {"scope: global", offsetof(struct idem_rule, scope.kind), IDEM_SCOPE_GLOBAL},
+    {"scope: rule", offsetof(struct idem_rule, scope.kind), IDEM_SCOPE_RULE},
+    {"scope: principal", offsetof(struct idem_rule, scope.kind), IDEM_SCOPE_PRINCIPAL},
+};
+
+static void every_policy_and_scope_has_its_words(void **state) {
     (void)state;
-    parse_rule(&config, "  key: client\n  on_missing_key: reject\n"
-                        "  on_duplicate: replay\n  on_conflict: drop\n"
-                        "  on_in_doubt: quarantine\n  on_store_failure: refuse\n");
-    const struct idem_policies *policies = &config.rules.rules[0].policies;
-    assert_int_equal(policies->on_missing_key, IDEM_ACTION_REJECT);
-    assert_int_equal(policies->on_duplicate, IDEM_ACTION_REPLAY);
-    assert_int_equal(policies->on_conflict, IDEM_ACTION_DROP);
-    assert_int_equal(policies->on_in_doubt, IDEM_ACTION_QUARANTINE);
-    assert_int_equal(policies->on_store_failure, IDEM_ACTION_REFUSE);
-    idem_config_fini(&config);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        struct idem_config config;
+        char lines[128];
+        int value = -1;
+        (void)snprintf(lines, sizeof lines, "  key: client\n  %s\n", words[i].line);
+        parse_rule(&config, lines);
+        memcpy(&value, (const char *)&config.rules.rules[0] + words[i].offset,
+               sizeof value);
+        if (value != words[i].value) {
+            fail_msg("%s: %d", words[i].line, value);
+        }
+        idem_config_fini(&config);
+    }
 }
 
 static void durations_have_units(void **state) {
@@ -356,7 +387,7 @@ int main(void) {
         cmocka_unit_test(headers_are_a_name_or_a_name_and_its_value),
         cmocka_unit_test(propagation_is_a_word_or_a_mapping),
         cmocka_unit_test(sequences_are_read_whole),
-        cmocka_unit_test(every_policy_has_its_words),
+        cmocka_unit_test(every_policy_and_scope_has_its_words),
         cmocka_unit_test(durations_have_units),
         cmocka_unit_test(everything_outside_of_rules_is_read),
         cmocka_unit_test(bridges_between_two_queues_are_read),
