@@ -61,6 +61,17 @@ static void what_is_refused_changes_nothing(void **state) {
     stage_stop(node);
 }
 
+/* A file may serve the plugin and the bridge: what is for the bridge is not the plugin's business. */
+static void a_rule_for_amqp_may_ask_for_what_the_bridge_can_do(void **state) {
+    (void)state;
+    struct idem_node *node = stage_open();
+    reload(node, STAGE_TOP
+           "rules: [{name: a, match: {queue: a}, key: payload, on_duplicate: replay}]\n");
+    assert_true(stage_logged("config.reloaded: 1 rules"));
+    assert_false(recognises(node, "a/b", "1"));
+    stage_stop(node);
+}
+
 static void what_names_the_store_or_the_owner_waits_for_a_restart(void **state) {
     static const char *const texts[] = {
         "instance: unit\nstore: {url: 'embedded://@DIR@/elsewhere'}\n" STAGE_RULE,
@@ -152,6 +163,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         STAGE_TEST(rules_are_replaced),
         STAGE_TEST(what_is_refused_changes_nothing),
+        STAGE_TEST(a_rule_for_amqp_may_ask_for_what_the_bridge_can_do),
         STAGE_TEST(what_names_the_store_or_the_owner_waits_for_a_restart),
         STAGE_TEST(the_level_of_the_log_changes_at_once),
         STAGE_TEST(the_interval_of_figures_changes_at_once),
