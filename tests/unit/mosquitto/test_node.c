@@ -6,6 +6,7 @@
 
 #include <idem/digest.h>
 
+#include <mqtt_protocol.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -258,6 +259,36 @@ static void clients_are_refused_on_the_plugins_own_topics(void **state) {
     stage_stop(node);
 }
 
+static int on_message(struct mosquitto_evt_message *event, void *arg) {
+    return idem_node_on_message(arg, event);
+}
+
+/* What was read of the properties goes back to the broker, or the count of its memory is off. */
+static void keys_are_found_in_properties(void **state) {
+    (void)state;
+    static struct mosquitto client = {"client", NULL, 5};
+    static const char *const topics[] = {"a/b", "$idem/duplicate/a/b"};
+    stage_configure(STAGE_TOP "rules: [{name: all, match: {topic: '#'}, scope: global,\n"
+                              "         key: [property:id, correlation-id]}]\n");
+    struct idem_node *node = stage_open();
+    for (int i = 0; i < 4; i++) {
+        struct fake_arrival arrival;
+        fake_arrival_init(&arrival, "a/b", "payload", 7, 1, false);
+        if (i < 2) {
+            fake_user_property_add(&arrival.properties, "id", "1");
+        } else {
+            fake_property_add(&arrival.properties, MQTT_PROP_CORRELATION_DATA, NULL, "2",
+                              1);
+        }
+        assert_int_equal(fake_arrival_event(&arrival, &client, on_message, node),
+                         MOSQ_ERR_SUCCESS);
+        assert_string_equal(arrival.topic, topics[i % 2]);
+        fake_arrival_fini(&arrival);
+        stage_turn(node);
+    }
+    stage_stop(node);
+}
+
 static void pause_ms(long ms) {
     struct timespec time = {0, ms * 1000000};
     assert_int_equal(nanosleep(&time, NULL), 0);
@@ -348,6 +379,7 @@ int main(void) {
         STAGE_TEST(a_file_under_two_names_is_one_node_until_its_last_user_is_gone),
         STAGE_TEST(two_files_are_two_nodes),
         STAGE_TEST(clients_are_refused_on_the_plugins_own_topics),
+        STAGE_TEST(keys_are_found_in_properties),
         STAGE_TEST(each_event_completes_what_passed_before_it_and_shows_it),
         STAGE_TEST(a_client_lost_to_a_broker_without_memory_leaves_its_message_in_doubt),
         STAGE_TEST(a_message_that_found_no_memory_is_new_when_it_comes_again),

@@ -100,7 +100,7 @@ static void a_callback_that_the_broker_refuses_ends_the_start(void **state) {
         fake_broker_take_queue();
     }
     fake_callbacks_grant(HOOKS);
-    cleanup(init(0)); /* nothing holds the store */
+    stage_stop(stage_open()); /* nothing holds the node */
 }
 
 static void without_memory_the_start_fails_as_a_whole(void **state) {
