@@ -97,6 +97,39 @@ static void test_clients_cannot_publish_below_idem(void **state) {
     EXPECT(scene.watcher, "$idemy y", "$idemy y");
 }
 
+/* What the broker delivers by itself keeps what is lost where the plugin hands messages on. */
+static void test_no_local_and_expiry_are_kept_outside_of_qos_2_under_a_key(void **state) {
+    static const struct {
+        const char *topic;
+        uint8_t most; /* QoS */
+    } cases[] = {{"orders", 1}, {"states", 2}, {"elsewhere", 2}};
+    struct scene scene;
+    scene_open(&scene,
+               SCENE_TOP
+               "  - {name: orders, match: {topic: orders}, key: payload}\n"
+               "  - {name: states, match: {topic: states}, strategy: natural}\n",
+               state);
+    struct mqtt *publisher = scene_client(&scene, "publisher");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        mqtt_subscribe_with(
+            publisher,
+            &(struct mqtt_filter){.filter = cases[i].topic, .qos = 2, .no_local = true});
+        for (uint8_t qos = 0; qos <= cases[i].most; qos++) {
+            char payload[] = {(char)('0' + qos), '\0'};
+            mqtt_publish_ok(publisher,
+                            &(struct mqtt_message){.topic = cases[i].topic,
+                                                   .payload = payload,
+                                                   .qos = qos,
+                                                   .properties = {.expiry_s = 1000}});
+            const struct mqtt_message *message = mqtt_collect(scene.watcher);
+            assert_int_equal(watch_count(message), 1);
+            assert_string_equal(message->topic, cases[i].topic);
+            assert_in_range(message->properties.expiry_s, 900, 1000);
+        }
+        EXPECT_NOTHING(publisher);
+    }
+}
+
 static void test_the_broker_s_own_figures_are_published(void **state) {
     struct scene scene;
     scene_open_with(&scene,
@@ -134,6 +167,7 @@ int main(void) {
         EACH(test_an_empty_payload_is_a_message_as_any_other),
         EACH(test_a_will_is_delivered),
         EACH(test_clients_cannot_publish_below_idem),
+        ONCE(test_no_local_and_expiry_are_kept_outside_of_qos_2_under_a_key),
         ONCE(test_the_broker_s_own_figures_are_published),
         ACKNOWLEDGED(test_figures_count_what_happened),
     };
