@@ -156,6 +156,7 @@ static void addresses_name_a_host_and_a_port(void **state) {
         {"http: {listen: 'h:1'}\n", "http: {listen: 'h:0'}\n", "is not ADDRESS:PORT"},
         {"http: {listen: 'h:1'}\n", "http: {listen: 'h:'}\n", "is not ADDRESS:PORT"},
         {"http: {listen: 'h:80'}\n", "http: {listen: 'h:80/x'}\n", "is not ADDRESS:PORT"},
+        {"http: {listen: 'h:80'}\n", "http: {listen: 'h:80x'}\n", "is not ADDRESS:PORT"},
         {"http: {listen: 'h:80'}\n", "http: {listen: 'u@h:80'}\n", "is not ADDRESS:PORT"},
         {"http: {listen: '[::1]:80'}\n", "http: {listen: '[::1:80'}\n", "is not ADDRESS"},
         {"http: {listen: '[::1]:80'}\n", "http: {listen: '[]:80'}\n", "is not ADDRESS"},

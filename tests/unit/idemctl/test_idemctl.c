@@ -298,6 +298,10 @@ static void test_explain_reads_a_store_that_has_a_secret(void **state) {
     assert_int_equal(
         ctl("-c", config_path, "explain", "-t", "orders/1", "-m", "{\"id\":\"a\"}"), 0);
     assert_says("verdict      drop (duplicate)");
+    configure_with("@DIR@", "@DIR@"); /* without it: nothing would be found, ever */
+    assert_int_equal(
+        ctl("-c", config_path, "explain", "-t", "orders/1", "-m", "{\"id\":\"a\"}"), 3);
+    assert_says("was written under another secret");
 }
 
 static void test_explain_reads_a_store_that_a_broker_has_open(void **state) {
