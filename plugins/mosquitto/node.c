@@ -88,10 +88,11 @@ static bool answers_at_once(const char *url) {
 
 static enum idem_code open_store(struct idem_node *node, struct idem_error *error) {
     if (!answers_at_once(node->config.store.url)) {
-        return idem_error_set(error, IDEM_ERR_UNSUPPORTED, 0,
-                              "%s: store.url: this version of the plugin needs a store in "
-                              "its own process: embedded:///PATH or memory:",
-                              node->config.path);
+        return idem_error_set(
+            error, IDEM_ERR_UNSUPPORTED, 0,
+            "%s: store.url: this version of the plugin needs a store in "
+            "its own process: embedded:///PATH or memory:",
+            node->config.path);
     }
     struct idem_store_options options = {
         .url = node->config.store.url,

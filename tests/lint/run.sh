@@ -66,9 +66,11 @@ check_tidy() {
 }
 
 # A plugin that exits takes the broker with it; the others have no bounds, or no errors.
+# What runs inside somebody else's process must not end it; the bridge's main, and its fault points, may.
 check_banned() {
   local sources
-  mapfile -t sources < <(files 'common/*.[ch]' 'plugins/*.[ch]')
+  mapfile -t sources < <(files 'common/*.[ch]' 'plugins/*.[ch]' |
+    grep -vxE 'plugins/rabbitmq/(main|fault)\.c')
   calls 'assert|abort|exit|_exit|quick_exit|raise|system|popen|atoi|atol|atoll|atof|gets|strcpy|stpcpy|strcat|sprintf|vsprintf|strtok|alloca' \
     "${sources[@]}"
 }
