@@ -22,35 +22,31 @@ static const struct backend backends[] = {
     {"rediss+cluster:", idem_redis_open, idem_redis_check},
 };
 
-static enum idem_code find_backend(const struct backend **found, const char *url,
-                                   struct idem_error *error) {
+static const struct backend *find_backend(const char *url, struct idem_error *error) {
     for (size_t i = 0; url != NULL && i < sizeof backends / sizeof backends[0]; i++) {
-        const struct backend *backend = &backends[i];
-        if (strncmp(url, backend->scheme, strlen(backend->scheme)) == 0) {
-            *found = backend;
-            return IDEM_OK;
+        if (strncmp(url, backends[i].scheme, strlen(backends[i].scheme)) == 0) {
+            return &backends[i];
         }
     }
-    return idem_error_set(error, IDEM_ERR_INVALID, 0,
-                          "store URL '%.80s' is not of a known form: embedded:///PATH, "
-                          "memory:, redis://HOST, unix:///PATH, "
-                          "redis+sentinel://HOST/MASTER, redis+cluster://HOST",
-                          url != NULL ? url : "");
+    (void)idem_error_set(error, IDEM_ERR_INVALID, 0,
+                         "store URL '%.80s' is not of a known form: embedded:///PATH, "
+                         "memory:, redis://HOST, unix:///PATH, "
+                         "redis+sentinel://HOST/MASTER, redis+cluster://HOST",
+                         url != NULL ? url : "");
+    return NULL;
 }
 
 enum idem_code idem_store_url_check(const char *url, struct idem_error *error) {
-    const struct backend *backend = NULL;
-    enum idem_code code = find_backend(&backend, url, error);
-    return code == IDEM_OK ? backend->check(url, error) : code;
+    const struct backend *backend = find_backend(url, error);
+    return backend != NULL ? backend->check(url, error) : IDEM_ERR_INVALID;
 }
 
 enum idem_code idem_store_open(struct idem_store **store,
                                const struct idem_store_options *options,
                                struct idem_error *error) {
-    const struct backend *backend = NULL;
+    const struct backend *backend = find_backend(options->url, error);
     *store = NULL;
-    enum idem_code code = find_backend(&backend, options->url, error);
-    return code == IDEM_OK ? backend->open(store, options, error) : code;
+    return backend != NULL ? backend->open(store, options, error) : IDEM_ERR_INVALID;
 }
 
 void idem_store_close(struct idem_store *store) {

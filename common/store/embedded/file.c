@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -44,26 +46,35 @@ static void forget(const struct idem_file *file) {
     (void)pthread_mutex_unlock(&open_files_mutex);
 }
 
-/* Who holds the flock, by the kernel's list; 0 where it does not tell (another pid name space). Lines:
- * "1: FLOCK  ADVISORY  WRITE 4711 08:01:123456 0 EOF". */
+/* The pid out of a line of /proc/locks, such as "1: FLOCK  ADVISORY  WRITE 4711 08:01:123456 0 EOF";
+ * 0 unless it is about a writer of this inode. */
+static long writer_in(char *line, const char *inode) {
+    char *fields[6] = {NULL};
+    char *rest = NULL;
+    char *field = strtok_r(line, " \n", &rest);
+    for (size_t i = 0; i < 6 && field != NULL; i++) {
+        fields[i] = field;
+        field = strtok_r(NULL, " \n", &rest);
+    }
+    bool ours = fields[5] != NULL && strcmp(fields[1], "FLOCK") == 0 &&
+                strcmp(fields[3], "WRITE") == 0 && strcmp(fields[5], inode) == 0;
+    return ours ? strtol(fields[4], NULL, 10) : 0;
+}
+
+/* Who holds the flock, by the kernel's list; 0 or less where it does not tell (another pid name
+ * space). */
 static long holder_of(const struct idem_file *file) {
+    char inode[64];
+    char line[256];
+    long holder = 0;
     FILE *locks = fopen("/proc/locks", "re");
     if (locks == NULL) {
         return 0;
     }
-    char line[256];
-    long holder = 0;
+    (void)snprintf(inode, sizeof inode, "%02x:%02x:%ju", major(file->device),
+                   minor(file->device), (uintmax_t)file->inode);
     while (holder == 0 && fgets(line, sizeof line, locks) != NULL) {
-        long pid = 0;
-        unsigned major_no = 0;
-        unsigned minor_no = 0;
-        unsigned long inode = 0;
-        if (sscanf(line, "%*u: FLOCK ADVISORY WRITE %ld %x:%x:%lu", &pid, &major_no,
-                   &minor_no, &inode) == 4 &&
-            inode == (unsigned long)file->inode && major_no == major(file->device) &&
-            minor_no == minor(file->device)) {
-            holder = pid;
-        }
+        holder = writer_in(line, inode);
     }
     (void)fclose(locks);
     return holder;

@@ -50,12 +50,12 @@ IDEM_API void *malloc(size_t size) {
     return hit() ? NULL : __libc_malloc(size);
 }
 
-IDEM_API void *calloc(size_t count, size_t size) {
-    return hit() ? NULL : __libc_calloc(count, size);
+IDEM_API void *calloc(size_t nmemb, size_t size) {
+    return hit() ? NULL : __libc_calloc(nmemb, size);
 }
 
-IDEM_API void *realloc(void *block, size_t size) {
-    return hit() ? NULL : __libc_realloc(block, size);
+IDEM_API void *realloc(void *ptr, size_t size) {
+    return hit() ? NULL : __libc_realloc(ptr, size);
 }
 #endif
 

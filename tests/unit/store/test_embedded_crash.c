@@ -109,14 +109,14 @@ static int complete_durably(struct child *child, void *arg) {
 
 static void what_was_answered_as_durable_survives_a_kill_at_any_time(void **state) {
     (void)state;
-    int rounds = testing_instrumented() ? 3 : 10;
-    for (int round = 1; round <= rounds; round++) {
+    uint64_t rounds = testing_instrumented() ? 3 : 10;
+    for (uint64_t round = 1; round <= rounds; round++) {
         struct stores_box box;
         struct child child;
         uint64_t last = 0;
         make_closed(&box, URL "?commit=1ms");
         child_start(&child, complete_durably, &box);
-        while (last < (uint64_t)(3 * round)) {
+        while (last < 3 * round) {
             last = child_result(&child);
         }
         child_kill(&child);

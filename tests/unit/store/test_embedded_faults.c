@@ -45,28 +45,28 @@ static bool hit(void) {
     return true;
 }
 
-IDEM_API ssize_t pwrite(int fd, const void *bytes, size_t size, off_t offset) {
+IDEM_API ssize_t pwrite(int fd, const void *buf, size_t n, off_t offset) {
     if (hit()) {
-        if (injected.fault != SHORT_WRITE || size < 2) {
+        if (injected.fault != SHORT_WRITE || n < 2) {
             return -1;
         }
-        size /= 2;
+        n /= 2;
     }
-    return (ssize_t)syscall(SYS_pwrite64, fd, bytes, size, offset);
+    return (ssize_t)syscall(SYS_pwrite64, fd, buf, n, offset);
 }
 
-IDEM_API ssize_t writev(int fd, const struct iovec *parts, int count) {
+IDEM_API ssize_t writev(int fd, const struct iovec *iovec, int count) {
     if (hit()) {
         if (injected.fault != SHORT_WRITE || count < 2) {
             return -1;
         }
         count = 1;
     }
-    return (ssize_t)syscall(SYS_writev, fd, parts, count);
+    return (ssize_t)syscall(SYS_writev, fd, iovec, count);
 }
 
-IDEM_API int fdatasync(int fd) {
-    return hit() ? -1 : (int)syscall(SYS_fdatasync, fd);
+IDEM_API int fdatasync(int fildes) {
+    return hit() ? -1 : (int)syscall(SYS_fdatasync, fildes);
 }
 
 static void arm(enum fault fault, int nth, int length) {
