@@ -20,7 +20,7 @@
  *  2. rename today's decoder to decode_v1 and keep it: stores live longer than programs;
  *  3. encode in the new version only; a record is rewritten whenever it changes, and expires anyway;
  *  4. keep the golden bytes of the old version in tests/unit/store/test_record.c and add new ones;
- *  5. raise the version in the meta record (embedded/disk.c) only if an old program must not write
+ *  5. raise the format in the meta record (embedded/meta.c) only if an old program must not write
  *     into a new file: an old program answers IDEM_ERR_VERSION for the single records it cannot read. */
 #ifndef IDEM_STORE_RECORD_H
 #define IDEM_STORE_RECORD_H

@@ -67,9 +67,8 @@ struct idem_embedded {
     struct idem_waiters answered; /* for dispatch */
     int64_t now_ms;               /* the latest that an operation was told */
     bool closing;
-    bool sync_ready; /* mutex and conditions exist */
-    struct idem_store_stats
-        stats; /* counters; records and bytes of the file at the last commit */
+    bool sync_ready;               /* mutex and conditions exist */
+    struct idem_store_stats stats; /* keys and bytes: of the file, at the last commit */
     struct idem_writer writer;
 };
 

@@ -30,7 +30,7 @@ struct idem_file_facts {
     size_t page_size;
     size_t size; /* of the file */
     size_t
-        used; /* what LMDB takes to be there: more than size where the tail is missing */
+        used; /* what LMDB takes to be there; more than size where the tail is missing */
 };
 
 /* IDEM_ERR_FORMAT: not an LMDB file that this machine could have written. */

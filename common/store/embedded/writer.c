@@ -130,13 +130,16 @@ static void write_group(struct idem_embedded *embedded, struct attempt *attempt)
 /* The part of an attempt that waits for the disk. */
 static void run(struct idem_embedded *embedded, struct attempt *attempt) {
     static const struct idem_disk_batch nothing = {.count = 0};
-    if (attempt->records != NULL) {
+    if (embedded->disk.env == NULL) {
+        attempt->rc = heal(embedded);
+    }
+    if (attempt->rc == MDB_SUCCESS && attempt->records != NULL) {
         write_group(embedded, attempt);
-    } else {
+    } else if (attempt->rc == MDB_SUCCESS) {
         attempt->rc = commit(embedded, attempt, &nothing, SWEEP_IDLE);
     }
     if (attempt->rc != MDB_SUCCESS) {
-        (void)heal(embedded); /* now, so that lookups work; else with the next attempt */
+        (void)heal(embedded); /* so that lookups work until the next attempt */
     }
     idem_disk_size(&embedded->disk, &attempt->disk_records, &attempt->disk_bytes);
 }

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -18,7 +19,7 @@
 #define T0   INT64_C(1700000000000)
 #define KEYS 300
 
-enum fault { FAIL_NO_SPACE, FAIL_IO, SHORT_WRITE, FAULTS };
+enum fault { FAIL_NO_SPACE, FAIL_IO, SHORT_WRITE, FAIL_MAP };
 
 static struct {
     atomic_int countdown; /* 0: not armed; 1: the next call fails */
@@ -28,9 +29,9 @@ static struct {
 } injected;
 
 /* Whether this call is to fail. */
-static bool hit(void) {
+static bool hit(bool maps) {
     int left = atomic_load(&injected.countdown);
-    if (left == 0) {
+    if (left == 0 || maps != (injected.fault == FAIL_MAP)) {
         return false;
     }
     if (left > 1) {
@@ -46,7 +47,7 @@ static bool hit(void) {
 }
 
 IDEM_API ssize_t pwrite(int fd, const void *buf, size_t n, off_t offset) {
-    if (hit()) {
+    if (hit(false)) {
         if (injected.fault != SHORT_WRITE || n < 2) {
             return -1;
         }
@@ -56,7 +57,7 @@ IDEM_API ssize_t pwrite(int fd, const void *buf, size_t n, off_t offset) {
 }
 
 IDEM_API ssize_t writev(int fd, const struct iovec *iovec, int count) {
-    if (hit()) {
+    if (hit(false)) {
         if (injected.fault != SHORT_WRITE || count < 2) {
             return -1;
         }
@@ -66,7 +67,14 @@ IDEM_API ssize_t writev(int fd, const struct iovec *iovec, int count) {
 }
 
 IDEM_API int fdatasync(int fildes) {
-    return hit() ? -1 : (int)syscall(SYS_fdatasync, fildes);
+    return hit(false) ? -1 : (int)syscall(SYS_fdatasync, fildes);
+}
+
+IDEM_API void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset) {
+    if (fd >= 0 && hit(true)) {
+        return MAP_FAILED;
+    }
+    return (void *)syscall(SYS_mmap, addr, len, prot, flags, fd, offset); /* NOLINT */
 }
 
 static void arm(enum fault fault, int nth, int length) {
@@ -81,13 +89,13 @@ static int disarm(void) {
     return atomic_load(&injected.hits);
 }
 
-/* Keys 0 to KEYS are done, but each fifth of the first half is removed again. */
 static void change(struct stores_box *box, uint64_t from, uint64_t to) {
     for (uint64_t n = from; n < to; n++) {
         stores_put_done(box, n, T0, HOUR);
     }
 }
 
+/* Keys 0 to KEYS are done, but each fifth of the first half is removed again. */
 static void assert_all(struct stores_box *box) {
     for (uint64_t n = 0; n < KEYS; n++) {
         bool gone = n < KEYS / 2 && n % 5 == 0;
@@ -157,6 +165,38 @@ static void failures_in_a_row_are_survived(void **state) {
     assert_true(sweep(FAIL_IO, 5) >= 3);
 }
 
+/* The map cannot grow for a while; from the second failure on there is no map at all. */
+static void survive_without_map(int length) {
+    enum { MANY = 20000 };
+    struct stores_box box = {.store = NULL};
+    struct idem_store_stats stats;
+    stores_make(&box, "embedded://%s/store?commit=10s&map=1MiB");
+    change(&box, 0, KEYS);
+    stores_sync(&box);
+    change(&box, KEYS, MANY);
+    arm(FAIL_MAP, 1, length);
+    assert_int_not_equal(idem_store_sync(box.store, NULL), IDEM_OK);
+    enum idem_code on_disk = stores_lookup(&box, 1, T0).answer.code;
+    assert_true(on_disk == IDEM_OK || (length > 1 && on_disk == IDEM_ERR_UNAVAILABLE));
+    assert_int_equal(stores_lookup(&box, MANY - 1, T0).answer.code, IDEM_OK);
+    assert_true(disarm() > 0);
+    stores_sync(&box);
+    for (uint64_t n = 0; n < MANY; n++) {
+        assert_int_equal(stores_lookup(&box, n, T0).answer.code, IDEM_OK);
+    }
+    idem_store_stats(box.store, &stats);
+    assert_int_equal(stats.keys, MANY);
+    assert_true(stats.map_growths > 0);
+    stores_remove(&box);
+}
+
+static void a_map_that_cannot_grow_is_survived(void **state) {
+    (void)state;
+    survive_without_map(1);
+    survive_without_map(2);
+    survive_without_map(1000);
+}
+
 /* A store cannot be made: it says so, leaves nothing open, and the next try works. */
 static void each_failure_while_opening_is_reported(void **state) {
     (void)state;
@@ -189,6 +229,7 @@ int main(void) {
         cmocka_unit_test(each_call_that_fails_is_survived),
         cmocka_unit_test(each_short_write_is_survived),
         cmocka_unit_test(failures_in_a_row_are_survived),
+        cmocka_unit_test(a_map_that_cannot_grow_is_survived),
         cmocka_unit_test(each_failure_while_opening_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -218,6 +218,30 @@ static void sweeping_gives_memory_back(void **state) {
     idem_table_fini(&table);
 }
 
+static bool drop_most(void *arg, void *entry) {
+    (void)arg;
+    return ((const struct item *)entry)->number % 10 != 0;
+}
+
+static void a_shrinking_table_keeps_what_is_left(void **state) {
+    (void)state;
+    enum { COUNT = 20000 };
+    struct idem_table table;
+    struct idem_table_cursor cursor = {0, 0};
+    make(&table, 4);
+    for (uint64_t n = 0; n < COUNT; n++) {
+        (void)put(&table, n);
+    }
+    size_t bytes = table.bytes;
+    idem_table_sweep(&table, &cursor, 10 * COUNT, drop_most, NULL);
+    assert_int_equal(table.count, COUNT / 10);
+    assert_true(table.bytes < bytes / 2);
+    for (uint64_t n = 0; n < COUNT; n++) {
+        assert_int_equal(get(&table, n) != NULL, (n + 1) % 10 == 0);
+    }
+    idem_table_fini(&table);
+}
+
 static void a_cleared_table_is_empty_and_usable(void **state) {
     (void)state;
     struct idem_table table;
@@ -265,6 +289,7 @@ int main(void) {
         cmocka_unit_test(sweeping_removes_what_is_to_go_and_nothing_else),
         cmocka_unit_test(one_sweep_looks_at_no_more_than_its_budget),
         cmocka_unit_test(sweeping_gives_memory_back),
+        cmocka_unit_test(a_shrinking_table_keeps_what_is_left),
         cmocka_unit_test(a_cleared_table_is_empty_and_usable),
         cmocka_unit_test(memory_stays_in_proportion),
     };
