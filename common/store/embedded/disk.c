@@ -81,7 +81,7 @@ static int open_env(struct idem_disk *disk) {
         rc = start_view(disk);
     }
     if (rc == MDB_SUCCESS) {
-        /* A tool that was killed while it looked would pin old pages for ever. */
+        /* A tool that was killed while it looked would pin old pages, and a slot, for ever. */
         (void)mdb_reader_check(disk->env, &dead_readers);
         rc = mdb_env_info(disk->env, &info);
     }
@@ -343,6 +343,10 @@ void idem_disk_size(struct idem_disk *disk, uint64_t *records, uint64_t *bytes) 
 }
 
 int idem_disk_grow(struct idem_disk *disk) {
+    int dead_readers = 0;
+    if (mdb_reader_check(disk->env, &dead_readers) == MDB_SUCCESS && dead_readers > 0) {
+        return MDB_SUCCESS; /* the pages that they pinned may be room enough */
+    }
     size_t size = disk->map_size > SIZE_MAX / 4 ? disk->map_size : 2 * disk->map_size;
     int rc = mdb_env_set_mapsize(disk->env, size);
     if (rc == MDB_SUCCESS) {

@@ -69,8 +69,8 @@ bool idem_digest_step(struct idem_digest *digest);
 /* Records, and bytes of the file in use; zeroes where that cannot be told. */
 void idem_disk_size(struct idem_disk *disk, uint64_t *records, uint64_t *bytes);
 
-/* Doubles the map. Outside any view. Returns an LMDB code; on failure the environment is reopened or
- * gone. */
+/* Doubles the map, or frees what dead readers pin. Outside any view. Returns an LMDB code; on failure
+ * the environment is reopened or gone. */
 int idem_disk_grow(struct idem_disk *disk);
 
 /* Reopens an environment that LMDB has given up (MDB_PANIC), or that is gone. Outside any view. */

@@ -77,10 +77,11 @@ static bool list_digests(struct attempt *attempt) {
 
 /* Changing the mapping takes the mutex: nobody may look at the file meanwhile. */
 static int grow(struct idem_embedded *embedded, struct attempt *attempt) {
+    size_t before = embedded->disk.map_size;
     lock(embedded);
     int rc = idem_disk_grow(&embedded->disk);
     unlock(embedded);
-    attempt->growths += rc == MDB_SUCCESS;
+    attempt->growths += embedded->disk.map_size > before;
     return rc;
 }
 

@@ -146,9 +146,21 @@ static void missing_rights_are_named(void **state) {
     assert_sound(box);
 }
 
+/* Small commits move the roots of LMDB's trees to free pages at the front of the file, so that records,
+ * and nothing else, are missing from a shortened one. */
+static void rewrite_roots(struct stores_box *box) {
+    stores_open(box);
+    for (uint64_t n = 0; n < 20; n++) {
+        stores_put_done(box, KEYS + n, T0, HOUR);
+        stores_sync(box);
+    }
+    stores_close(box);
+}
+
 /* No length may lead to SIGBUS or to a store that has lost something. */
 static void a_truncated_file_is_refused_at_each_length(void **state) {
     struct stores_box *box = *state;
+    rewrite_roots(box);
     off_t whole = size_of_file();
     char *copy = malloc((size_t)whole);
     FILE *file = fopen(path, "rb");
