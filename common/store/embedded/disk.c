@@ -78,11 +78,11 @@ static int open_env(struct idem_disk *disk) {
         rc = mdb_env_open(disk->env, disk->path, flags, S_IRUSR | S_IWUSR);
     }
     if (rc == MDB_SUCCESS) {
+        /* A tool that was killed while it looked would pin old pages, and a slot, for ever. */
+        (void)mdb_reader_check(disk->env, &dead_readers);
         rc = start_view(disk);
     }
     if (rc == MDB_SUCCESS) {
-        /* A tool that was killed while it looked would pin old pages, and a slot, for ever. */
-        (void)mdb_reader_check(disk->env, &dead_readers);
         rc = mdb_env_info(disk->env, &info);
     }
     if (rc != MDB_SUCCESS) {

@@ -182,7 +182,7 @@ static void the_file_is_sound_after_a_kill_under_load(void **state) {
     stores_remove(&box);
 }
 
-/* Looks into the file with LMDB itself, and never ends. */
+/* Looks into the file with LMDB itself, as often at a time as it lets it, and never ends. */
 static int look_for_ever(struct child *child, void *arg) {
     const struct stores_box *box = arg;
     char path[FILES_PATH_MAX + 8];
@@ -190,9 +190,12 @@ static int look_for_ever(struct child *child, void *arg) {
     MDB_txn *txn;
     (void)snprintf(path, sizeof path, "%s/store", box->dir);
     (void)child_await(child);
-    if (mdb_env_create(&env) != 0 || mdb_env_open(env, path, MDB_NOSUBDIR, 0600) != 0 ||
+    if (mdb_env_create(&env) != 0 ||
+        mdb_env_open(env, path, MDB_NOSUBDIR | MDB_NOTLS, 0600) != 0 ||
         mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) != 0) {
         return 1;
+    }
+    while (mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0) {
     }
     child_report(child, 1);
     (void)pause();
@@ -221,6 +224,32 @@ static void a_killed_reader_does_not_pin_the_file(void **state) {
     stores_remove(&box);
 }
 
+static int look_once(struct child *child, void *arg) {
+    struct stores_box view = *(struct stores_box *)arg;
+    struct idem_error error;
+    (void)child_await(child);
+    enum idem_code code = stores_try(&view, true, &view.store, &error);
+    stores_close(&view);
+    return code == IDEM_OK ? 0 : 1;
+}
+
+static void killed_readers_leave_their_places_to_others(void **state) {
+    (void)state;
+    struct stores_box box;
+    struct child killed;
+    struct child child;
+    make_closed(&box, URL);
+    child_start(&killed, look_for_ever, &box);
+    child_start(&child, look_once, &box);
+    stores_open(&box);
+    child_tell(&killed, 1);
+    assert_int_equal(child_result(&killed), 1);
+    child_kill(&killed);
+    child_tell(&child, 1);
+    child_end(&child);
+    stores_remove(&box);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_synced_survives_a_kill),
@@ -230,6 +259,7 @@ int main(void) {
         cmocka_unit_test(what_was_answered_as_durable_survives_a_kill_at_any_time),
         cmocka_unit_test(the_file_is_sound_after_a_kill_under_load),
         cmocka_unit_test(a_killed_reader_does_not_pin_the_file),
+        cmocka_unit_test(killed_readers_leave_their_places_to_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
