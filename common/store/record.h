@@ -3,17 +3,18 @@
  *
  * Version 1, little endian, no padding:
  *
- *   offset  bytes
- *        0      1  version: 1
- *        1      1  state (1 pending, 2 done), + 0x80 where a fingerprint is there
- *        2      6  first_seen_ms
- *        8      6  until_ms
- *       14      8  owner.instance
- *       22      8  owner.incarnation        pending only
- *               16 fingerprint              with 0x80 only
- *                  result: whatever is left done only
+ *   bytes
+ *       1  version: 1
+ *       1  state (1 pending, 2 done) + 0x80 with a fingerprint + 0x40 with a long until
+ *       6  first_seen_ms
+ *       4  until_ms, counted from first_seen_ms (up to 49 days); with 0x40: 6, the time itself
+ *       8  owner.instance
+ *       8  owner.incarnation, pending only
+ *      16  fingerprint, with 0x80 only
+ *          result: whatever is left, done only
  *
- * 38 bytes for a done record with a fingerprint and no result.
+ * 36 bytes for a done record with a fingerprint and no result: LMDB adds the digest and 10 bytes, and
+ * fills its pages to 69 % with random keys, which makes about 90 bytes a key on disk.
  *
  * To change the format:
  *  1. raise IDEM_RECORD_VERSION and write the new layout under the old one above;

@@ -28,8 +28,9 @@
 #define SWEEP_LEAST    256
 #define SWEEP_ROUNDS                                                                     \
     2 /* after the last change: the round that was under way, and a whole one */
-#define TRANSACTION_MOST 1024 /* changes; see write_group */
-#define GROWTHS_MOST     32
+#define TRANSACTION_LEAST 1024 /* changes; see transaction_size */
+#define TRANSACTIONS_MOST 16   /* for one group */
+#define GROWTHS_MOST      32
 
 /* What one attempt is about, so that it can run without the mutex. */
 struct attempt {
@@ -108,18 +109,25 @@ static int commit(struct idem_embedded *embedded, struct attempt *attempt,
 
 /* A large group takes several transactions: each change copies a page, and the pages of the last two
  * transactions cannot be reused. At a million keys, 16384 changes a transaction make a file of 160 bytes
- * a key, 1024 one of 104. Records are independent of each other, so nothing needs the whole group. */
+ * a key, 1024 one of 104. A very large group means that the disk is slow, and then syncs count more
+ * than the size. Records are independent of each other, so nothing needs the whole group at once. */
+static size_t transaction_size(size_t group) {
+    size_t share = group / TRANSACTIONS_MOST;
+    return share > TRANSACTION_LEAST ? share : TRANSACTION_LEAST;
+}
+
 static void write_group(struct idem_embedded *embedded, struct attempt *attempt) {
     if (!list_digests(attempt)) {
         attempt->rc = ENOMEM;
         return;
     }
+    size_t most = transaction_size(attempt->count);
     for (size_t from = 0; attempt->rc == MDB_SUCCESS && from < attempt->count;) {
         size_t left = attempt->count - from;
         struct idem_disk_batch batch = {
             .records = attempt->records,
             .digests = attempt->digests + from,
-            .count = left < TRANSACTION_MOST ? left : TRANSACTION_MOST,
+            .count = left < most ? left : most,
         };
         size_t budget = batch.count * SWEEP_EACH + SWEEP_LEAST;
         attempt->rc = commit(embedded, attempt, &batch, budget);
