@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The memory store: the reference model of the contract. Keeps nothing beyond its own life. */
+ * The memory store: the reference model of the contract. Keeps nothing beyond its own
+ * life. */
 #include "store/answer.h"
 #include "store/backend.h"
 #include "store/record_set.h"

@@ -40,8 +40,8 @@ static bool time_fits(int64_t ms) {
     return ms >= 0 && ms <= IDEM_TIME_MAX_MS;
 }
 
-/* Leases and most ttls fit 32 bits of milliseconds; a clock that was set back may leave an end before
- * the beginning, which does not. */
+/* Leases and most ttls fit 32 bits of milliseconds; a clock that was set back may
+ * leave an end before the beginning, which does not. */
 static bool until_fits_span(const struct idem_record *record) {
     return record->until_ms >= record->first_seen_ms &&
            record->until_ms - record->first_seen_ms <= UINT32_MAX;

@@ -7,22 +7,24 @@
  *       1  version: 1
  *       1  state (1 pending, 2 done) + 0x80 with a fingerprint + 0x40 with a long until
  *       6  first_seen_ms
- *       4  until_ms, counted from first_seen_ms (up to 49 days); with 0x40: 6, the time itself
+ *       4  until_ms, counted from first_seen_ms (49 days at most); with 0x40: 6, in full
  *       8  owner.instance
  *       8  owner.incarnation, pending only
  *      16  fingerprint, with 0x80 only
  *          result: whatever is left, done only
  *
- * 36 bytes for a done record with a fingerprint and no result: LMDB adds the digest and 10 bytes, and
- * fills its pages to 69 % with random keys, which makes about 90 bytes a key on disk.
+ * 36 bytes for a done record with a fingerprint and no result. LMDB adds the digest and
+ * 10 bytes, and random keys fill its pages to 69 %: some 90 bytes a key on disk.
  *
  * To change the format:
  *  1. raise IDEM_RECORD_VERSION and write the new layout under the old one above;
  *  2. rename today's decoder to decode_v1 and keep it: stores live longer than programs;
- *  3. encode in the new version only; a record is rewritten whenever it changes, and expires anyway;
- *  4. keep the golden bytes of the old version in tests/unit/store/test_record.c and add new ones;
- *  5. raise the format in the meta record (embedded/meta.c) only if an old program must not write
- *     into a new file: an old program answers IDEM_ERR_VERSION for the single records it cannot read. */
+ *  3. encode in the new version only: records are rewritten when they change, and expire;
+ *  4. keep the golden bytes of the old version in tests/unit/store/test_record.c, and add
+ *     new ones;
+ *  5. raise the format in the meta record (embedded/meta.c) only if an old program must
+ *     not write into a new file: without that, it answers IDEM_ERR_VERSION for the single
+ *     records that it cannot read. */
 #ifndef IDEM_STORE_RECORD_H
 #define IDEM_STORE_RECORD_H
 
@@ -33,15 +35,17 @@
 /* 48 bits of milliseconds reach into the year 10889. */
 #define IDEM_TIME_MAX_MS ((INT64_C(1) << 48) - 1)
 
-/* The bytes that record takes; 0 where it cannot be encoded: neither pending nor done, a time outside
- * 0..IDEM_TIME_MAX_MS, a result that is longer than IDEM_RESULT_MAX or belongs to a pending record. */
+/* The bytes that record takes; 0 where it cannot be encoded: neither pending nor done,
+ * a time outside 0..IDEM_TIME_MAX_MS, a result that is longer than IDEM_RESULT_MAX or
+ * belongs to a pending record. */
 size_t idem_record_size(const struct idem_record *record);
 
 /* Writes idem_record_size(record) bytes, which must not be 0. */
 void idem_record_encode(uint8_t *out, const struct idem_record *record);
 
-/* The bytes may come from anywhere. The result is borrowed from them. IDEM_ERR_VERSION: a newer
- * version; IDEM_ERR_FORMAT: not a record. *record is zeroed on error. */
+/* The bytes may come from anywhere. The result is borrowed from them.
+ * IDEM_ERR_VERSION: a newer version; IDEM_ERR_FORMAT: not a record. *record is zeroed
+ * on error. */
 IDEM_MUST_USE enum idem_code idem_record_decode(struct idem_record *record,
                                                 struct idem_span bytes);
 

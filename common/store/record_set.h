@@ -34,8 +34,8 @@ size_t idem_record_set_bytes(const struct idem_record_set *set);
 bool idem_record_set_find(const struct idem_record_set *set,
                           const struct idem_digest *digest, struct idem_record *record);
 
-/* Adds or replaces; copies the result. IDEM_ERR_NOMEM; IDEM_ERR_FULL (65536 owners): nothing changed.
- * The result must not be borrowed from this set. */
+/* Adds or replaces; copies the result. IDEM_ERR_NOMEM; IDEM_ERR_FULL (65536 owners):
+ * nothing changed. The result must not be borrowed from this set. */
 IDEM_MUST_USE enum idem_code idem_record_set_put(struct idem_record_set *set,
                                                  const struct idem_digest *digest,
                                                  const struct idem_record *record);
@@ -43,15 +43,18 @@ IDEM_MUST_USE enum idem_code idem_record_set_put(struct idem_record_set *set,
 void idem_record_set_remove(struct idem_record_set *set,
                             const struct idem_digest *digest);
 
-/* Removes the expired among the next budget slots, round and round. Returns their number. */
+/* Removes the expired among the next budget slots, round and round. Returns their
+ * number. */
 size_t idem_record_set_sweep(struct idem_record_set *set, size_t budget, int64_t now_ms);
 
-/* A walk: the digest and record after the cursor; false at the end. The set must not change. */
+/* A walk: the digest and record after the cursor; false at the end. The set must not
+ * change. */
 bool idem_record_set_next(const struct idem_record_set *set,
                           struct idem_table_cursor *cursor, struct idem_digest *digest,
                           struct idem_record *record);
 
-/* Replaces or adds every record of from in to. IDEM_ERR_NOMEM, _FULL: to holds a part of them. */
+/* Replaces or adds every record of from in to. IDEM_ERR_NOMEM, _FULL: to holds a part
+ * of them. */
 IDEM_MUST_USE enum idem_code idem_record_set_merge(struct idem_record_set *to,
                                                    const struct idem_record_set *from);
 

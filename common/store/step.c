@@ -11,8 +11,8 @@ bool idem_record_expired(enum idem_record_state state, int64_t until_ms, int64_t
     return now_ms >= until_ms && now_ms - until_ms >= kept_ms;
 }
 
-/* An owner with the claimer's instance and another incarnation is the claimer itself before a crash:
- * it cannot complete any more, so there is no lease to wait for. */
+/* An owner with the claimer's instance and another incarnation is the claimer itself
+ * before a crash: it cannot complete any more, so there is no lease to wait for. */
 static bool may_take_over(const struct idem_record *found,
                           const struct idem_claim *claim) {
     bool left_by_ourselves = found->owner.instance == claim->owner.instance &&

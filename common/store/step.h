@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
- * What an operation makes of a record: pure, and the same for every backend that holds records itself. */
+ * What an operation makes of a record: pure, and the same for every backend that holds
+ * records itself. */
 #ifndef IDEM_STORE_STEP_H
 #define IDEM_STORE_STEP_H
 
 #include <idem/store.h>
 
-/* A pending record whose lease has run out still tells that its delivery is in doubt: it is kept this
- * much longer before purging may remove it. Only crashes leave such records, so they are few. */
+/* A pending record whose lease has run out still tells that its delivery is in doubt:
+ * it is kept this much longer before purging may remove it. Only crashes leave such
+ * records, so they are few. */
 #define IDEM_DOUBT_KEPT_MS (INT64_C(72) * 60 * 60 * 1000)
 
 static inline bool idem_record_live(const struct idem_record *record, int64_t now_ms) {
@@ -16,14 +18,15 @@ static inline bool idem_record_live(const struct idem_record *record, int64_t no
 /* Whether purging may remove a record of this state and end. */
 bool idem_record_expired(enum idem_record_state state, int64_t until_ms, int64_t now_ms);
 
-/* *next is the record to write with NEW and TAKEN_OVER, untouched otherwise. found: state NONE where
- * nothing is recorded. */
+/* *next is the record to write with NEW and TAKEN_OVER, untouched otherwise. found:
+ * state NONE where nothing is recorded. */
 enum idem_claim_outcome idem_step_claim(struct idem_record *next,
                                         const struct idem_record *found,
                                         const struct idem_claim *claim);
 
-/* IDEM_OK: *changed says whether *next is to be written (a repetition changes nothing). The result in
- * *next is borrowed from the completion. NOT_OWNER, NOT_FOUND: nothing is to be written. */
+/* IDEM_OK: *changed says whether *next is to be written (a repetition changes
+ * nothing). The result in *next is borrowed from the completion. NOT_OWNER, NOT_FOUND:
+ * nothing is to be written. */
 IDEM_MUST_USE enum idem_code idem_step_complete(struct idem_record *next, bool *changed,
                                                 const struct idem_record *found,
                                                 const struct idem_completion *completion);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The public face of all stores: which backend a URL names, and arguments checked in one place. */
+ * The public face of all stores: which backend a URL names, and arguments checked in
+ * one place. */
 #include "store/answer.h"
 #include "store/backend.h"
 #include "store/record.h"

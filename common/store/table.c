@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: MIT
  * The hash table of digests.
  *
- * Linear probing over fixed entries: one miss in the cache per lookup, and no memory beside the entry.
- * uthash, the obvious choice, adds 56 bytes of links and a heap block to an entry of 48, and walks all
- * entries in one call whenever it doubles its buckets.
+ * Linear probing over fixed entries: one miss in the cache per lookup, and no memory
+ * beside the entry. uthash, the obvious choice, adds 56 bytes of links and a heap
+ * block to an entry of 48, and walks all entries in one call whenever it doubles its
+ * buckets.
  *
- * Bounded time: the table is cut into shards by the hash, each of which is a small table and grows by
- * itself, by half its size. No call moves more than one shard, 1/shard_count of the entries; as hashes
- * are uniform, all shards have about the same size.
+ * Bounded time: the table is cut into shards by the hash, each of which is a small
+ * table and grows by itself, by half its size. No call moves more than one shard,
+ * 1/shard_count of the entries; as hashes are uniform, all shards have about the same
+ * size.
  *
- * Removal shifts the entries behind the gap back, as far as they belong before it: no tombstones, and
- * lookups stay as short after a year as on the first day.
+ * Removal shifts the entries behind the gap back, as far as they belong before it: no
+ * tombstones, and lookups stay as short after a year as on the first day.
  *
- * Digests are uniform, but whoever knows the secret (the default one is public) can search for keys
- * whose digests begin alike. So the place in the table comes from the digest and a seed of its own,
- * drawn at random for each table. */
+ * Digests are uniform, but whoever knows the secret (the default one is public) can
+ * search for keys whose digests begin alike. So the place in the table comes from the
+ * digest and a seed of its own, drawn at random for each table. */
 #include "store/table.h"
 
 #include <sodium.h>
@@ -55,7 +57,8 @@ static uint32_t next_slot(const struct idem_table_shard *shard, uint32_t slot) {
     return slot + 1 < shard->capacity ? slot + 1 : 0;
 }
 
-/* Where the digest is, or the free slot where it would go. A shard always has a free slot. */
+/* Where the digest is, or the free slot where it would go. A shard always has a free
+ * slot. */
 static uint32_t probe(const struct idem_table *table,
                       const struct idem_table_shard *shard, uint64_t hash,
                       const struct idem_digest *digest) {
@@ -170,7 +173,8 @@ void *idem_table_insert(struct idem_table *table, const struct idem_digest *dige
     return entry;
 }
 
-/* Whether an entry at slot whose home is home may move back into gap: not past its home. */
+/* Whether an entry at slot whose home is home may move back into gap: not past its
+ * home. */
 static bool may_fill(const struct idem_table_shard *shard, uint32_t gap, uint32_t home,
                      uint32_t slot) {
     uint32_t from_home = slot >= home ? slot - home : slot + shard->capacity - home;

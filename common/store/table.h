@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * A hash table from digests to entries of one fixed size, whose calls all take bounded time. */
+ * A hash table from digests to entries of one fixed size, whose calls all take bounded
+ * time. */
 #ifndef IDEM_STORE_TABLE_H
 #define IDEM_STORE_TABLE_H
 
 #include <idem/digest.h>
 
-/* Every entry begins with this. used is not 0 in entries that the caller sees; the caller may keep a
- * value of its own in it as long as that is not 0. */
+/* Every entry begins with this. used is not 0 in entries that the caller sees; the
+ * caller may keep a value of its own in it as long as that is not 0. */
 struct idem_table_entry {
     struct idem_digest digest;
     uint8_t used;
@@ -29,8 +30,8 @@ struct idem_table_cursor {
     uint32_t slot;
 };
 
-/* entry_size: a multiple of 8. shard_count: growing moves 1/shard_count of the entries at a time.
- * False: no memory; the table is empty and may be finished all the same. */
+/* entry_size: a multiple of 8. shard_count: growing moves 1/shard_count of the entries
+ * at a time. False: no memory; the table is empty and may be finished all the same. */
 IDEM_MUST_USE bool idem_table_init(struct idem_table *table, size_t entry_size,
                                    uint32_t shard_count);
 void idem_table_fini(struct idem_table *table);
@@ -41,17 +42,19 @@ void idem_table_clear(struct idem_table *table);
 /* Entries may move with the next insertion, removal or sweep. NULL: not there. */
 void *idem_table_find(const struct idem_table *table, const struct idem_digest *digest);
 
-/* A new entry, zeroed but for its head; the digest must not be there yet. NULL: no memory. */
+/* A new entry, zeroed but for its head; the digest must not be there yet. NULL: no
+ * memory. */
 void *idem_table_insert(struct idem_table *table, const struct idem_digest *digest);
 
 void idem_table_remove(struct idem_table *table, void *entry);
 
-/* The entry at or after the cursor, which then points behind it; NULL at the end. The table must not
- * change during a walk. */
+/* The entry at or after the cursor, which then points behind it; NULL at the end. The
+ * table must not change during a walk. */
 void *idem_table_next(const struct idem_table *table, struct idem_table_cursor *cursor);
 
-/* Looks at up to budget slots from the cursor on, round and round, and removes the entries that drop
- * approves of (which must release what they own). Gives memory back where little is left. */
+/* Looks at up to budget slots from the cursor on, round and round, and removes the
+ * entries that drop approves of (which must release what they own). Gives memory back
+ * where little is left. */
 typedef bool idem_table_drop(void *arg, void *entry);
 void idem_table_sweep(struct idem_table *table, struct idem_table_cursor *cursor,
                       size_t budget, idem_table_drop *drop, void *arg);

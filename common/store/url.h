@@ -25,8 +25,8 @@ struct idem_url_parameter {
     bool given;
 };
 
-/* query: what follows the question mark; NULL: nothing. IDEM_ERR_INVALID: unknown or repeated names,
- * values that are not as the form says. */
+/* query: what follows the question mark; NULL: nothing. IDEM_ERR_INVALID: unknown or
+ * repeated names, values that are not as the form says. */
 IDEM_MUST_USE enum idem_code idem_url_parameters(const char *query,
                                                  struct idem_url_parameter *parameters,
                                                  size_t count, struct idem_error *error);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The contract of store.h, run unchanged against every backend: one operation after another. */
+ * The contract of store.h, run unchanged against every backend: one operation after
+ * another. */
 #include "stores.h"
 
 #include <string.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Random operations at a moving time, compared step by step with a naive model: an array of records. */
+ * Random operations at a moving time, compared step by step with a naive model: an
+ * array of records. */
 #include "stores.h"
 
 #include <stdlib.h>
@@ -221,7 +222,8 @@ static void few_keys_change_as_the_model_does(void **state) {
     run_model(97, steps / variant->slowness, 100);
 }
 
-/* Many keys, so that tables and trees grow, and purging meets both live and expired ones. */
+/* Many keys, so that tables and trees grow, and purging meets both live and expired
+ * ones. */
 static void many_keys_change_as_the_model_does(void **state) {
     (void)state;
     uint64_t keys = testing_instrumented() ? 10000 : 100000;

@@ -10,11 +10,12 @@
 
 static const struct stores_variant *variant;
 
-/* One of ten keys is forgotten again, another is pending, a third expires at T0 + 1000. */
+/* One of ten keys is forgotten again, another is pending, a third expires at T0 +
+ * 1000. */
 enum { FORGOTTEN = 0, PENDING = 1, SHORT = 2 };
 
-/* The first half is on disk, the second in memory, where there is a difference; and some keys have
- * changed since they were written. */
+/* The first half is on disk, the second in memory, where there is a difference; and
+ * some keys have changed since they were written. */
 static void fill(struct stores_box *box) {
     box->sync_each = false;
     for (uint64_t n = 0; n < KEYS; n++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A forked child that runs a function of the test program, and speaks with it in numbers. */
+ * A forked child that runs a function of the test program, and speaks with it in
+ * numbers. */
 #ifndef TESTS_CHILDREN_H
 #define TESTS_CHILDREN_H
 
@@ -13,14 +14,16 @@ struct child {
     int from; /* the other side writes it */
 };
 
-/* Runs in the child, which exits with what it returns. It must not use cmocka's assertions. */
+/* Runs in the child, which exits with what it returns. It must not use cmocka's
+ * assertions. */
 typedef int child_body(struct child *child, void *arg);
 
-/* The program should have no other threads at this time. The child dies with the test program. */
+/* The program should have no other threads at this time. The child dies with the test
+ * program. */
 void child_start(struct child *child, child_body *body, void *arg);
 
-/* Parent to child, and back. Awaiting gives 0 when the other side has gone. child_result fails the test
- * when nothing comes within the deadline. */
+/* Parent to child, and back. Awaiting gives 0 when the other side has gone.
+ * child_result fails the test when nothing comes within the deadline. */
 void child_tell(struct child *child, uint64_t value);
 uint64_t child_await(struct child *child);
 void child_report(struct child *child, uint64_t value);

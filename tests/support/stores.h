@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Stores for tests: opened in a private directory, asked one operation at a time, answered at once. */
+ * Stores for tests: opened in a private directory, asked one operation at a time,
+ * answered at once. */
 #ifndef TESTS_STORES_H
 #define TESTS_STORES_H
 
@@ -9,8 +10,9 @@
 
 #include <idem/store.h>
 
-/* One way to run the contract: a backend by its URL. %s in the URL is the private directory; one that
- * begins with unix: gets a Redis server in there, which hides from the user shy (password pw) what it is. */
+/* One way to run the contract: a backend by its URL. %s in the URL is the private
+ * directory; one that begins with unix: gets a Redis server in there, which hides from
+ * the user shy (password pw) what it is. */
 struct stores_variant {
     const char *name;
     const char *url;
@@ -52,7 +54,8 @@ struct stores_answer {
 };
 /* An idem_store_done for a struct stores_answer. */
 void stores_note(void *arg, const struct idem_answer *answer);
-/* Dispatches until it has been called; fails after a deadline, or when it is called twice. */
+/* Dispatches until it has been called; fails after a deadline, or when it is called
+ * twice. */
 void stores_await(struct idem_store *store, const struct stores_answer *answer);
 
 /* The n-th digest; distinct and spread as real ones are. */

@@ -50,8 +50,8 @@ struct collected {
     size_t count;
 };
 
-/* Reads on from sweep->from until the budget, the room or the file ends. What cannot be decoded stays:
- * it may be a newer version's. */
+/* Reads on from sweep->from until the budget, the room or the file ends. What cannot
+ * be decoded stays: it may be a newer version's. */
 static int collect(MDB_cursor *cursor, struct idem_sweep *sweep,
                    struct collected *expired) {
     MDB_val key = {sizeof sweep->from.bytes, sweep->from.bytes};
@@ -102,8 +102,9 @@ static int sweep_some(MDB_txn *txn, MDB_dbi dbi, struct idem_sweep *sweep) {
     return rc;
 }
 
-/* Gives the file the length that LMDB believes it has (see check_tail in disk.c): readers rely on it.
- * Not being able to is no failure: the next writer's opening sees to it. */
+/* Gives the file the length that LMDB believes it has (see check_tail in disk.c):
+ * readers rely on it. Not being able to is no failure: the next writer's opening sees
+ * to it. */
 static void fill_tail(const struct idem_disk *disk) {
     MDB_envinfo info;
     struct stat status;

@@ -78,7 +78,8 @@ static int open_env(struct idem_disk *disk) {
         rc = mdb_env_open(disk->env, disk->path, flags, S_IRUSR | S_IWUSR);
     }
     if (rc == MDB_SUCCESS) {
-        /* A tool that was killed while it looked would pin old pages, and a slot, for ever. */
+        /* A tool that was killed while it looked would pin old pages, and a slot, for
+         * ever. */
         (void)mdb_reader_check(disk->env, &dead_readers);
         rc = start_view(disk);
     }
@@ -114,8 +115,9 @@ static int count_free_from(MDB_txn *txn, size_t first, size_t *count) {
     return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
 }
 
-/* LMDB does not write pages that a transaction took at the end of the file and gave up again, so a sound
- * file may be shorter than its meta page says. It is sound if all that is missing is free. */
+/* LMDB does not write pages that a transaction took at the end of the file and gave up
+ * again, so a sound file may be shorter than its meta page says. It is sound if all
+ * that is missing is free. */
 static enum idem_code check_tail(struct idem_disk *disk,
                                  const struct idem_file_facts *facts,
                                  struct idem_error *error) {
@@ -145,8 +147,9 @@ static enum idem_code refuse_env(const struct idem_disk *disk, int rc,
                           disk->path, disk->path, mdb_strerror(rc));
 }
 
-/* With a missing tail, the file is given its length first, so that looking is safe: new pages are
- * zeroes, which LMDB recognises as damage. Refused, it gets its old length back. */
+/* With a missing tail, the file is given its length first, so that looking is safe:
+ * new pages are zeroes, which LMDB recognises as damage. Refused, it gets its old
+ * length back. */
 static enum idem_code open_writer(struct idem_disk *disk,
                                   const struct idem_file_facts *facts,
                                   struct idem_error *error) {

@@ -1,42 +1,46 @@
 /* SPDX-License-Identifier: MIT
  * The embedded store: LMDB under a front in memory, and one thread that writes.
  *
- * Why. A broker's thread may not wait for a disk, and LMDB's write transactions do nothing else. So the
- * caller's thread only ever changes tables in memory and reads LMDB's map; a writer thread makes the
- * changes durable behind it, many at a time.
+ * Why. A broker's thread may not wait for a disk, and LMDB's write transactions do
+ * nothing else. So the caller's thread only ever changes tables in memory and reads
+ * LMDB's map; a writer thread makes the changes durable behind it, many at a time.
  *
- * How. Changes go to the *active* group: a table from digests to records, where a removal is a record of
- * state NONE. When its time has come (commit=, counted from its first change) the writer swaps it for
- * an empty one; it is now the *frozen* group: nobody changes it, so the writer reads it without the
- * mutex while it sorts and commits it in LMDB transactions. Lookups go from new to old: active, frozen,
- * LMDB. When the commit has succeeded, the frozen group is let go under the mutex, which is one
- * pointer, and from then on its records are found in LMDB. The mutex is never held across anything that
- * waits for a disk, except when the map is grown or reopened.
+ * How. Changes go to the *active* group: a table from digests to records, where a
+ * removal is a record of state NONE. When its time has come (commit=, counted from its
+ * first change) the writer swaps it for an empty one; it is now the *frozen* group:
+ * nobody changes it, so the writer reads it without the mutex while it sorts and
+ * commits it in LMDB transactions. Lookups go from new to old: active, frozen, LMDB.
+ * When the commit has succeeded, the frozen group is let go under the mutex, which is
+ * one pointer, and from then on its records are found in LMDB. The mutex is never held
+ * across anything that waits for a disk, except when the map is grown or reopened.
  *
- * A claim that is completed or abandoned before its group is frozen never reaches the disk as pending;
- * one that is not, does, so that the next incarnation finds it. What was told to whom is on disk:
+ * A claim that is completed or abandoned before its group is frozen never reaches the
+ * disk as pending; one that is not, does, so that the next incarnation finds it.
  *
- *   durable operations are answered by idem_store_dispatch() when their group is committed (event_fd
- *   becomes readable), or with IDEM_ERR_TIMEOUT when it could not be: the change stands in memory, is
- *   tried again, and may become durable later;
- *   all others are answered at once.
+ * Durable operations are answered by idem_store_dispatch() when their group is committed
+ * (event_fd becomes readable), or with IDEM_ERR_TIMEOUT when it could not be: the change
+ * stands in memory, is tried again, and may become durable later. All others are answered
+ * at once.
  *
- * A crash (kill -9, power loss) ...        leaves on disk
- *   before the group of a claim commits    nothing: the next copy is new, and is delivered
- *   after that, before complete's commits  pending, of a dead incarnation: the next copy takes it over
- *                                          at once, and is in doubt
- *   after complete's group commits         done: the next copy is a duplicate
- *   while a group is being committed       all of a transaction or nothing of it: LMDB writes to free
- *                                          pages, syncs, and then moves one meta page, synchronously.
- *                                          Groups beyond 1024 changes take several transactions
- *   between commit and dispatch            the record; the operation was never answered
- * So without durable, a crash forgets at most the last commit= interval and the time that the disk needs
- * for one group; kill -9 and power loss cost the same.
+ * A crash (kill -9, power loss) ...     leaves on disk
+ *   before a claim's group is committed nothing: the next copy is new, and delivered
+ *   before its completion's group is    pending, of a dead incarnation: the next copy
+ *                                       takes it over at once, and is in doubt
+ *   after that                          done: the next copy is a duplicate
+ *   during a commit                     all of a transaction, or nothing of it: LMDB
+ *                                       writes to free pages, syncs, and then moves one
+ *                                       meta page, synchronously. Groups of more than
+ *                                       1024 changes take several transactions
+ *   between commit and dispatch         the record; the operation was never answered
  *
- * A disk that does not take a group (full, read only, failing): the group stays frozen and is tried
- * again, from every 100 ms to every second; the active group fills up; both keep recognising. When they
- * hold front= entries, new claims get IDEM_ERR_FULL: what is known is still recognised, what is new is
- * not claimed. Completions and removals may use as much again, so that claims can end. */
+ * So without durable, a crash forgets at most the last commit= interval and the time
+ * that the disk needs for one group; kill -9 and power loss cost the same.
+ *
+ * A disk that does not take a group (full, read only, failing): the group stays frozen
+ * and is tried again, from every 100 ms to every second; the active group fills up;
+ * both keep recognising. When they hold front= entries, new claims get IDEM_ERR_FULL:
+ * what is known is still recognised, what is new is not claimed. Completions and
+ * removals may use as much again, so that claims can end. */
 #include "store/embedded/embedded.h"
 
 #include "store/backend.h"
@@ -147,7 +151,9 @@ static void embedded_stats(struct idem_store *store, struct idem_store_stats *st
     struct idem_embedded *embedded = idem_embedded_of(store);
     (void)pthread_mutex_lock(&embedded->mutex);
     *stats = embedded->stats;
-    stats->keys += (uint64_t)(embedded->active.delta + embedded->frozen.delta);
+    int64_t keys =
+        (int64_t)embedded->stats.keys + embedded->active.delta + embedded->frozen.delta;
+    stats->keys = keys > 0 ? (uint64_t)keys : 0; /* purging may have been quicker */
     stats->memory_entries = idem_front_count(embedded);
     stats->memory_bytes = idem_record_set_bytes(embedded->active.records);
     if (embedded->frozen.records != NULL) {
@@ -217,7 +223,8 @@ static void free_parts(struct idem_embedded *embedded) {
     free(embedded);
 }
 
-/* From here on the operations that callbacks submit are refused, so that all this comes to an end. */
+/* From here on the operations that callbacks submit are refused, so that all this
+ * comes to an end. */
 static void embedded_close(struct idem_store *store) {
     struct idem_embedded *embedded = idem_embedded_of(store);
     (void)pthread_mutex_lock(&embedded->mutex);
@@ -249,7 +256,8 @@ static const struct idem_store_ops embedded_ops = {
     .close = embedded_close,
 };
 
-/* The writer's deadlines are of the monotonic clock: a stepped wall clock must not stop the commits. */
+/* The writer's deadlines are of the monotonic clock: a stepped wall clock must not
+ * stop the commits. */
 static int init_sync(struct idem_embedded *embedded) {
     pthread_condattr_t attributes;
     int rc = pthread_condattr_init(&attributes);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The embedded store's own header: what its files share. The design is told in embedded.c. */
+ * The embedded store's own header: what its files share. The design is told in
+ * embedded.c. */
 #ifndef IDEM_STORE_EMBEDDED_EMBEDDED_H
 #define IDEM_STORE_EMBEDDED_EMBEDDED_H
 
@@ -97,8 +98,8 @@ void idem_embedded_lookup(struct idem_store *store, const struct idem_digest *di
 void idem_embedded_forget(struct idem_store *store, const struct idem_digest *digest,
                           idem_store_done *done, void *arg);
 
-/* Visits what is live on disk, but for what skip knows (NULL: nothing). Takes the mutex (NULL: none) for
- * one record at a time, never during a visit (iterate.c). */
+/* Visits what is live on disk, but for what skip knows (NULL: nothing). Takes the
+ * mutex (NULL: none) for one record at a time, never during a visit (iterate.c). */
 struct idem_disk_walk {
     struct idem_disk *disk;
     pthread_mutex_t *mutex;
@@ -113,10 +114,12 @@ IDEM_MUST_USE enum idem_code idem_embedded_iterate(struct idem_store *store,
                                                    idem_store_visit *visit, void *arg,
                                                    struct idem_error *error);
 
-/* The writer thread (writer.c). start: errno, or 0. stop: a last attempt to write, then the end. */
+/* The writer thread (writer.c). start: errno, or 0. stop: a last attempt to write,
+ * then the end. */
 IDEM_MUST_USE int idem_writer_start(struct idem_embedded *embedded);
 void idem_writer_stop(struct idem_embedded *embedded);
-/* With the mutex held: the group that the latest change is in; what was committed if there is none. */
+/* With the mutex held: the group that the latest change is in; what was committed if
+ * there is none. */
 uint64_t idem_writer_latest(const struct idem_embedded *embedded);
 
 /* A store opened for reading only (viewer.c). */

@@ -14,8 +14,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-/* LMDB forbids a file to be opened twice in one process: closing either would drop the locks of the
- * other. Only the process as a whole can know, hence the one list. */
+/* LMDB forbids a file to be opened twice in one process: closing either would drop the
+ * locks of the other. Only the process as a whole can know, hence the one list. */
 static pthread_mutex_t open_files_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct idem_file *open_files;
 
@@ -46,8 +46,8 @@ static void forget(const struct idem_file *file) {
     (void)pthread_mutex_unlock(&open_files_mutex);
 }
 
-/* The pid out of a line of /proc/locks, such as "1: FLOCK  ADVISORY  WRITE 4711 08:01:123456 0 EOF";
- * 0 unless it is about a writer of this inode. */
+/* The pid out of a line of /proc/locks, such as "1: FLOCK  ADVISORY  WRITE 4711
+ * 08:01:123456 0 EOF"; 0 unless it is about a writer of this inode. */
 static long writer_in(char *line, const char *inode) {
     char *fields[6] = {NULL};
     char *rest = NULL;
@@ -61,8 +61,8 @@ static long writer_in(char *line, const char *inode) {
     return ours ? strtol(fields[4], NULL, 10) : 0;
 }
 
-/* Who holds the flock, by the kernel's list; 0 or less where it does not tell (another pid name
- * space). */
+/* Who holds the flock, by the kernel's list; 0 or less where it does not tell (another
+ * pid name space). */
 static long holder_of(const struct idem_file *file) {
     char inode[64];
     char line[256];

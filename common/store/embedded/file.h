@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The store's file: who may open it, and whether it can be one at all, before LMDB maps it. */
+ * The store's file: who may open it, and whether it can be one at all, before LMDB
+ * maps it. */
 #ifndef IDEM_STORE_EMBEDDED_FILE_H
 #define IDEM_STORE_EMBEDDED_FILE_H
 
@@ -17,9 +18,9 @@ struct idem_file {
     struct idem_file *next; /* in the list of files that this process has open */
 };
 
-/* Writers hold the file alone, by flock: IDEM_ERR_BUSY names the holder. A file is opened once in a
- * process, in whatever mode: LMDB does not bear more. *file must stay where it is until closed.
- * A writer creates the file where there is none, mode 0600. */
+/* Writers hold the file alone, by flock: IDEM_ERR_BUSY names the holder. A file is
+ * opened once in a process, in whatever mode: LMDB does not bear more. *file must stay
+ * where it is until closed. A writer creates the file where there is none, mode 0600. */
 IDEM_MUST_USE enum idem_code idem_file_open(struct idem_file *file, const char *path,
                                             bool read_only, struct idem_error *error);
 void idem_file_close(struct idem_file *file);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * Looks at an LMDB file's meta pages before LMDB does.
  *
- * LMDB trusts what it maps: a page size of 0 divides by it, a file shorter than its meta page says ends
- * in SIGBUS, within the broker. The layout below is that of LMDB 0.9's data format 1 on 64-bit
- * machines, in the byte order of the machine. */
+ * LMDB trusts what it maps: a page size of 0 divides by it, a file shorter than its
+ * meta page says ends in SIGBUS, within the broker. The layout below is that of LMDB
+ * 0.9's data format 1 on 64-bit machines, in the byte order of the machine. */
 #include "store/embedded/file.h"
 
 #include <errno.h>

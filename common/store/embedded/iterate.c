@@ -21,7 +21,8 @@ static void unlock(pthread_mutex_t *mutex) {
     }
 }
 
-/* Finds the next record and makes its result our own, since the view does not outlive the mutex. */
+/* Finds the next record and makes its result our own, since the view does not outlive
+ * the mutex. */
 static enum idem_disk_seek seek(const struct idem_disk_walk *walk,
                                 struct idem_digest *digest, struct idem_answer *answer,
                                 uint8_t **result) {
@@ -84,7 +85,8 @@ static enum idem_code copy_front(struct idem_embedded *embedded,
     return code;
 }
 
-/* Each record once: what the copy knows is not visited on disk, even if it arrives there meanwhile. */
+/* Each record once: what the copy knows is not visited on disk, even if it arrives
+ * there meanwhile. */
 enum idem_code idem_embedded_iterate(struct idem_store *store, int64_t now_ms,
                                      idem_store_visit *visit, void *arg,
                                      struct idem_error *error) {

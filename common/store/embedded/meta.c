@@ -6,7 +6,7 @@
  *        8      1  format of the file: 1
  *        9      1  1 where the check value is there, else 0
  *       10      6  zeroes
- *       16     16  check value of the secret: a digest of nothing in a domain of its own */
+ *       16     16  check value of the secret: a digest of nothing, in its own domain */
 #include "store/embedded/meta.h"
 
 #define FILE_FORMAT 1
@@ -85,7 +85,8 @@ static enum idem_code refuse(const struct idem_disk *disk, int rc,
                           "store %s cannot be used: %s", disk->path, mdb_strerror(rc));
 }
 
-/* A file that LMDB has just made, or that a crash left before the meta record: nothing is in it. */
+/* A file that LMDB has just made, or that a crash left before the meta record: nothing
+ * is in it. */
 static enum idem_code adopt(struct idem_disk *disk, const struct idem_secret *secret,
                             struct idem_error *error) {
     MDB_stat stat;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The embedded store opened read only, beside the program that writes it: lookup, iterate, stats. */
+ * The embedded store opened read only, beside the program that writes it: lookup,
+ * iterate, stats. */
 #include "store/embedded/embedded.h"
 
 #include "store/answer.h"

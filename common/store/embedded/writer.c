@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * The writer thread: takes the changes group by group and makes them durable. It alone waits for disks.
+ * The writer thread: takes the changes group by group and makes them durable. It alone
+ * waits for disks.
  *
  * States, by the two groups:
- *   active empty, no frozen    nothing to do: sleeps, or sweeps once a second for a while
- *   active filled, no frozen   waits until the group is due; a crash loses the active group
- *   frozen                     being written, or failed and waiting for its retry; a crash loses what
- *                              of it is not committed, and the active group */
+ *   active empty, no frozen   nothing to do: sleeps, or sweeps once a second for a while
+ *   active filled, no frozen  waits until the group is due; a crash loses this group
+ *   frozen                    being written, or failed and waiting for its next try; a
+ *                             crash loses what is not committed of it, and the active
+ *                             group */
 #include "store/embedded/embedded.h"
 
 #include <idem/clock.h>
@@ -58,7 +60,8 @@ static int compare_digests(const void *a, const void *b) {
     return memcmp(a, b, IDEM_DIGEST_SIZE);
 }
 
-/* Ascending order, so that neighbours share pages: fewer of them are copied and written. */
+/* Ascending order, so that neighbours share pages: fewer of them are copied and
+ * written. */
 static bool list_digests(struct attempt *attempt) {
     size_t most = idem_record_set_count(attempt->records);
     struct idem_table_cursor cursor = {0, 0};
@@ -107,10 +110,11 @@ static int commit(struct idem_embedded *embedded, struct attempt *attempt,
     return rc;
 }
 
-/* A large group takes several transactions: each change copies a page, and the pages of the last two
- * transactions cannot be reused. At a million keys, 16384 changes a transaction make a file of 160 bytes
- * a key, 1024 one of 104. A very large group means that the disk is slow, and then syncs count more
- * than the size. Records are independent of each other, so nothing needs the whole group at once. */
+/* A large group takes several transactions: each change copies a page, and the pages
+ * of the last two transactions cannot be reused. At a million keys, 16384 changes a
+ * transaction make a file of 160 bytes a key, 1024 one of 104. A very large group
+ * means that the disk is slow, and then syncs count more than the size. Records are
+ * independent of each other, so nothing needs the whole group at once. */
 static size_t transaction_size(size_t group) {
     size_t share = group / TRANSACTIONS_MOST;
     return share > TRANSACTION_LEAST ? share : TRANSACTION_LEAST;
@@ -153,8 +157,8 @@ static void run(struct idem_embedded *embedded, struct attempt *attempt) {
     idem_disk_size(&embedded->disk, &attempt->disk_records, &attempt->disk_bytes);
 }
 
-/* Freezes the active group if none is frozen. From here on to settle the frozen records do not change,
- * and are read by both threads without a lock on our side. */
+/* Freezes the active group if none is frozen. From here on to settle the frozen
+ * records do not change, and are read by both threads without a lock on our side. */
 static struct attempt begin(struct idem_embedded *embedded) {
     struct idem_writer *writer = &embedded->writer;
     if (embedded->frozen.records == NULL &&
@@ -198,9 +202,10 @@ static bool worth_logging(struct idem_writer *writer, bool failing, int rc) {
     return true;
 }
 
-/* The group stays frozen and is tried again. Whoever waits is told that it MAY become durable: the
- * operation has taken effect in memory, and only a crash before the disk recovers would undo it. Those
- * in the active group are told so too, as it cannot be written before the frozen one. */
+/* The group stays frozen and is tried again. Whoever waits is told that it MAY become
+ * durable: the operation has taken effect in memory, and only a crash before the disk
+ * recovers would undo it. Those in the active group are told so too, as it cannot be
+ * written before the frozen one. */
 static void settle_failed(struct idem_embedded *embedded, struct attempt *attempt) {
     struct idem_writer *writer = &embedded->writer;
     attempt->report_failure = worth_logging(writer, embedded->stats.failing, attempt->rc);
@@ -216,7 +221,8 @@ static void settle_failed(struct idem_embedded *embedded, struct attempt *attemp
     answer(embedded, &embedded->active.waiters, IDEM_ERR_TIMEOUT);
 }
 
-/* The frozen group is on disk: from now on it is found there. Returns its set, to be cleared. */
+/* The frozen group is on disk: from now on it is found there. Returns its set, to be
+ * cleared. */
 static struct idem_record_set *settle_committed(struct idem_embedded *embedded,
                                                 struct attempt *attempt) {
     struct idem_writer *writer = &embedded->writer;
@@ -337,8 +343,9 @@ static void *writer_main(void *arg) {
     return NULL;
 }
 
-/* Signals are the program's business, and one in this thread could interrupt a write: all are blocked.
- * That includes SIGXFSZ, so that a file size limit is an error code like a full disk. */
+/* Signals are the program's business, and one in this thread could interrupt a write:
+ * all are blocked. That includes SIGXFSZ, so that a file size limit is an error code
+ * like a full disk. */
 int idem_writer_start(struct idem_embedded *embedded) {
     sigset_t all;
     sigset_t before;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Every allocation of a store's life fails once, in turn: each operation is answered once, with success
- * or a code; nothing is claimed where it failed; the store goes on. Sanitizers and valgrind bring an
- * allocator of their own, which cannot be caught like this: there, only the run without faults counts. */
+ * Every allocation of a store's life fails once, in turn: each operation is answered
+ * once, with success or a code; nothing is claimed where it failed; the store goes on.
+ * Sanitizers and valgrind bring an allocator of their own, which cannot be caught like
+ * this: there, only the run without faults counts. */
 #include "stores.h"
 
 #include <errno.h>

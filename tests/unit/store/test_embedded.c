@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The embedded store beside the contract: keeping, growing, purging, and other processes. */
+ * The embedded store beside the contract: keeping, growing, purging, and other
+ * processes. */
 #include "children.h"
 #include "stores.h"
 
@@ -164,7 +165,8 @@ static void note_signal(int number) {
     signals_handled = 1;
 }
 
-/* A signal that the program's threads block must stay pending, not find its way into the writer. */
+/* A signal that the program's threads block must stay pending, not find its way into
+ * the writer. */
 static void the_writer_takes_no_signals(void **state) {
     struct stores_box *box = *state;
     struct sigaction action = {.sa_handler = note_signal};

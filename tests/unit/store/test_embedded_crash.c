@@ -89,7 +89,8 @@ static void a_claim_that_was_not_committed_is_new(void **state) {
     stores_remove(&box);
 }
 
-/* Reports each key when the store says that its completion is durable; killed at any moment. */
+/* Reports each key when the store says that its completion is durable; killed at any
+ * moment. */
 static int complete_durably(struct child *child, void *arg) {
     struct stores_box *box = arg;
     stores_open(box);
@@ -182,7 +183,8 @@ static void the_file_is_sound_after_a_kill_under_load(void **state) {
     stores_remove(&box);
 }
 
-/* Looks into the file with LMDB itself, as often at a time as it lets it, and never ends. */
+/* Looks into the file with LMDB itself, as often at a time as it lets it, and never
+ * ends. */
 static int look_for_ever(struct child *child, void *arg) {
     const struct stores_box *box = arg;
     char path[FILES_PATH_MAX + 8];

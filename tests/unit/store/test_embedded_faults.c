@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Every write and every sync of a commit fails once, in turn: what was known stays known, and is on
- * disk when the fault has passed. The calls of LMDB are caught by functions of the same name, hence their
- * visibility. */
+ * Every write and every sync of a commit fails once, in turn: what was known stays
+ * known, and is on disk when the fault has passed. The calls of LMDB are caught by
+ * functions of the same name, hence their visibility. */
 #undef _FILE_OFFSET_BITS /* hiredis asks for it; LMDB calls pwrite by that name */
 #define _GNU_SOURCE      /* syscall */
 #include "stores.h"

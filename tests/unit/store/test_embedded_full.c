@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A disk without room, real (a small file system) or by a limit on the file: reported, survived, and
- * recovered from. */
+ * A disk without room, real (a small file system) or by a limit on the file: reported,
+ * survived, and recovered from. */
 #define _GNU_SOURCE /* mount, unshare */
 #include "stores.h"
 

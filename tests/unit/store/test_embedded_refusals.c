@@ -146,8 +146,8 @@ static void missing_rights_are_named(void **state) {
     assert_sound(box);
 }
 
-/* A store with free pages at the front, where small commits put the roots of LMDB's trees: then records,
- * and nothing else, are missing from a shortened file. */
+/* A store with free pages at the front, where small commits put the roots of LMDB's
+ * trees: then records, and nothing else, are missing from a shortened file. */
 static void move_roots(struct stores_box *box) {
     stores_open(box);
     for (uint64_t n = KEYS; n < 4 * KEYS; n++) {
@@ -205,7 +205,8 @@ static MDB_txn *begin_raw(MDB_env **env, MDB_dbi *dbi) {
     return txn;
 }
 
-/* LMDB leaves out pages at the end that a transaction took and gave up: see check_tail in disk.c. */
+/* LMDB leaves out pages at the end that a transaction took and gave up: see check_tail
+ * in disk.c. */
 static void a_file_that_lacks_free_pages_only_is_sound(void **state) {
     struct stores_box *box = *state;
     MDB_env *env;

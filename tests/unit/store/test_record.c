@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Records as bytes: golden bytes of each version, round trips, and bytes that are no records. */
+ * Records as bytes: golden bytes of each version, round trips, and bytes that are no
+ * records. */
 #include "store/record.h"
 
 #include "testing.h"

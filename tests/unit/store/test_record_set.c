@@ -181,7 +181,8 @@ static void merging_lets_the_newer_word_count(void **state) {
     assert_int_equal(idem_record_set_count(*state), 3);
 }
 
-/* A pending record whose lease is over tells of a doubt: purging leaves it alone for a while. */
+/* A pending record whose lease is over tells of a doubt: purging leaves it alone for a
+ * while. */
 static void doubts_outlive_their_lease(void **state) {
     (void)state;
     assert_true(idem_record_expired(IDEM_RECORD_DONE, 1000, 1000));

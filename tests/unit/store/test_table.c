@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The hash table of digests: against a naive model, while it grows, shrinks and is swept. */
+ * The hash table of digests: against a naive model, while it grows, shrinks and is
+ * swept. */
 #include "store/table.h"
 
 #include "stores.h"
@@ -78,7 +79,8 @@ static void a_digest_of_zeroes_is_a_digest(void **state) {
     idem_table_fini(&table);
 }
 
-/* Insertions and removals at random, in one small shard, so that clusters form and wrap around. */
+/* Insertions and removals at random, in one small shard, so that clusters form and
+ * wrap around. */
 static void random_changes_are_as_in_the_model(void **state) {
     (void)state;
     enum { KEYS = 200, STEPS = 200000 };
@@ -264,7 +266,8 @@ static void a_cleared_table_is_empty_and_usable(void **state) {
     idem_table_fini(&table);
 }
 
-/* At 48 bytes an entry: no more than 96 in all, half of them free, while growing by a half. */
+/* At 48 bytes an entry: no more than 96 in all, half of them free, while growing by a
+ * half. */
 static void memory_stays_in_proportion(void **state) {
     (void)state;
     struct idem_table table;
