@@ -102,7 +102,7 @@ static int sweep_some(MDB_txn *txn, MDB_dbi dbi, struct idem_sweep *sweep) {
     return rc;
 }
 
-/* Gives the file the length that LMDB believes it has (see check_tail in disk.c):
+/* Gives the file the length that LMDB believes it has (see freelist.c):
  * readers rely on it. Not being able to is no failure: the next writer's opening sees
  * to it. */
 static void fill_tail(const struct idem_disk *disk) {

@@ -94,51 +94,6 @@ static int open_env(struct idem_disk *disk) {
     return MDB_SUCCESS;
 }
 
-/* Counts the pages from first on that LMDB's own list (database 0) calls free. */
-static int count_free_from(MDB_txn *txn, size_t first, size_t *count) {
-    MDB_cursor *cursor = NULL;
-    MDB_val key;
-    MDB_val data;
-    *count = 0;
-    int rc = mdb_cursor_open(txn, 0, &cursor);
-    if (rc != MDB_SUCCESS) {
-        return rc;
-    }
-    while ((rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) == MDB_SUCCESS) {
-        const size_t *pages = data.mv_data; /* their number, then the pages */
-        size_t room = data.mv_size / sizeof *pages;
-        for (size_t i = 1; room > 0 && i <= pages[0] && i < room; i++) {
-            *count += pages[i] >= first;
-        }
-    }
-    mdb_cursor_close(cursor);
-    return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
-}
-
-/* LMDB does not write pages that a transaction took at the end of the file and gave up
- * again, so a sound file may be shorter than its meta page says. It is sound if all
- * that is missing is free. */
-static enum idem_code check_tail(struct idem_disk *disk,
-                                 const struct idem_file_facts *facts,
-                                 struct idem_error *error) {
-    size_t first = facts->size / facts->page_size;
-    size_t missing = facts->used / facts->page_size - first;
-    size_t free_pages = 0;
-    enum idem_code code = idem_disk_view_begin(disk);
-    if (code == IDEM_OK) {
-        code = idem_disk_code(count_free_from(disk->view, first, &free_pages));
-        idem_disk_view_end(disk);
-    }
-    if (code == IDEM_OK && free_pages == missing) {
-        return IDEM_OK;
-    }
-    return idem_error_set(
-        error, IDEM_ERR_FORMAT, 0,
-        "store %s is truncated: %zu bytes of %zu are there; restore it, "
-        "or move it away to begin with an empty one",
-        disk->path, facts->size, facts->used);
-}
-
 static enum idem_code refuse_env(const struct idem_disk *disk, int rc,
                                  struct idem_error *error) {
     enum idem_code code = idem_disk_code(rc);
@@ -147,42 +102,25 @@ static enum idem_code refuse_env(const struct idem_disk *disk, int rc,
                           disk->path, disk->path, mdb_strerror(rc));
 }
 
-/* With a missing tail, the file is given its length first, so that looking is safe:
- * new pages are zeroes, which LMDB recognises as damage. Refused, it gets its old
- * length back. */
-static enum idem_code open_writer(struct idem_disk *disk,
-                                  const struct idem_file_facts *facts,
-                                  struct idem_error *error) {
-    bool is_short = !facts->empty && facts->size < facts->used;
-    if (is_short && ftruncate(disk->file.fd, (off_t)facts->used) != 0) {
+/* A tail that is missing and free does no harm to readers; a writer fills it in. */
+static enum idem_code check_tail(const struct idem_disk *disk,
+                                 const struct idem_file_facts *facts,
+                                 struct idem_error *error) {
+    if (facts->empty || facts->size >= facts->used) {
+        return IDEM_OK;
+    }
+    if (!idem_file_tail_is_free(&disk->file, facts)) {
+        return idem_error_set(
+            error, IDEM_ERR_FORMAT, 0,
+            "store %s is truncated: %zu bytes of %zu are there; restore "
+            "it, or move it away to begin with an empty one",
+            disk->path, facts->size, facts->used);
+    }
+    if (!disk->read_only && ftruncate(disk->file.fd, (off_t)facts->used) != 0) {
         return idem_error_set(error, IDEM_ERR_IO, errno, "store %s cannot be extended",
                               disk->path);
     }
-    int rc = open_env(disk);
-    enum idem_code code = rc == MDB_SUCCESS ? IDEM_OK : refuse_env(disk, rc, error);
-    if (code == IDEM_OK && is_short) {
-        code = check_tail(disk, facts, error);
-    }
-    if (code != IDEM_OK && is_short) {
-        drop_env(disk);
-        (void)!ftruncate(disk->file.fd, (off_t)facts->size); /* zeroes more or less */
-    }
-    return code;
-}
-
-/* A reader cannot repair a missing tail. A living writer does, within moments. */
-static enum idem_code open_reader(struct idem_disk *disk,
-                                  const struct idem_file_facts *facts,
-                                  struct idem_error *error) {
-    if (facts->empty || facts->size < facts->used) {
-        return idem_error_set(error, IDEM_ERR_FORMAT, 0,
-                              "store %s is %s; the program that writes it repairs it, or "
-                              "tells what is wrong",
-                              disk->path,
-                              facts->empty ? "empty" : "shorter than it says");
-    }
-    int rc = open_env(disk);
-    return rc == MDB_SUCCESS ? IDEM_OK : refuse_env(disk, rc, error);
+    return IDEM_OK;
 }
 
 /* A new file must survive a power loss under its name. */
@@ -205,13 +143,20 @@ static enum idem_code open_locked(struct idem_disk *disk,
                                   struct idem_error *error) {
     struct idem_file_facts facts;
     enum idem_code code = idem_file_inspect(&disk->file, disk->path, &facts, error);
+    if (code == IDEM_OK && facts.empty && disk->read_only) {
+        code = idem_error_set(error, IDEM_ERR_FORMAT, 0,
+                              "store %s is empty: no program has written to it yet",
+                              disk->path);
+    }
+    if (code == IDEM_OK) {
+        code = check_tail(disk, &facts, error);
+    }
     if (code != IDEM_OK) {
         return code;
     }
-    code = disk->read_only ? open_reader(disk, &facts, error)
-                           : open_writer(disk, &facts, error);
-    if (code != IDEM_OK) {
-        return code;
+    int rc = open_env(disk);
+    if (rc != MDB_SUCCESS) {
+        return refuse_env(disk, rc, error);
     }
     MDB_stat stat;
     if (mdb_env_stat(disk->env, &stat) == MDB_SUCCESS) {

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct idem_file {
@@ -32,6 +33,8 @@ struct idem_file_facts {
     size_t size; /* of the file */
     size_t
         used; /* what LMDB takes to be there; more than size where the tail is missing */
+    uint64_t free_root; /* of the tree of free pages */
+    unsigned free_depth;
 };
 
 /* IDEM_ERR_FORMAT: not an LMDB file that this machine could have written. */
@@ -39,5 +42,10 @@ IDEM_MUST_USE enum idem_code idem_file_inspect(const struct idem_file *file,
                                                const char *path,
                                                struct idem_file_facts *facts,
                                                struct idem_error *error);
+
+/* Whether all pages that are missing at the end of the file are free ones
+ * (freelist.c). */
+bool idem_file_tail_is_free(const struct idem_file *file,
+                            const struct idem_file_facts *facts);
 
 #endif

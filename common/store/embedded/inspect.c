@@ -26,6 +26,8 @@ enum {
     AT_MAGIC = 16,
     AT_FORMAT = 20,
     AT_PAGE_SIZE = 40,
+    AT_FREE_DEPTH = 46,
+    AT_FREE_ROOT = 80,
     AT_LAST_PAGE = 136,
     AT_TRANSACTION = 144,
     META_SIZE = 152,
@@ -33,6 +35,8 @@ enum {
 
 struct meta {
     uint32_t page_size;
+    uint16_t free_depth;
+    uint64_t free_root;
     uint64_t last_page;
     uint64_t transaction;
 };
@@ -50,6 +54,8 @@ static bool read_meta(int fd, off_t offset, struct meta *meta) {
     memcpy(&magic, bytes + AT_MAGIC, sizeof magic);
     memcpy(&format, bytes + AT_FORMAT, sizeof format);
     memcpy(&meta->page_size, bytes + AT_PAGE_SIZE, sizeof meta->page_size);
+    memcpy(&meta->free_depth, bytes + AT_FREE_DEPTH, sizeof meta->free_depth);
+    memcpy(&meta->free_root, bytes + AT_FREE_ROOT, sizeof meta->free_root);
     memcpy(&meta->last_page, bytes + AT_LAST_PAGE, sizeof meta->last_page);
     memcpy(&meta->transaction, bytes + AT_TRANSACTION, sizeof meta->transaction);
     return (flags & META_FLAG) != 0 && magic == META_MAGIC && format == DATA_FORMAT;
@@ -88,5 +94,7 @@ enum idem_code idem_file_inspect(const struct idem_file *file, const char *path,
     facts->page_size = metas[0].page_size;
     facts->size = (size_t)status.st_size;
     facts->used = (size_t)((newer->last_page + 1) * metas[0].page_size);
+    facts->free_root = newer->free_root;
+    facts->free_depth = newer->free_depth;
     return IDEM_OK;
 }
