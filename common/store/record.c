@@ -6,13 +6,12 @@ enum {
     AT_VERSION = 0,
     AT_STATE = 1,
     AT_FIRST_SEEN = 2,
-    FIXED_SIZE = 8,
-    TIME_SIZE = 6,
-    SPAN_SIZE = 4,
-    OWNER_SIZE = 8,
+    AT_UNTIL = 8,
+    AT_INSTANCE = 14,
+    FIXED_SIZE = 22,
+    INCARNATION_SIZE = 8,
 };
 #define HAS_FINGERPRINT 0x80
-#define HAS_LONG_UNTIL  0x40
 
 static void put_little(uint8_t *out, uint64_t value, size_t bytes) {
     for (size_t i = 0; i < bytes; i++) {
@@ -29,22 +28,15 @@ static uint64_t get_little(const uint8_t *in, size_t bytes) {
 }
 
 void idem_time_put(uint8_t out[6], int64_t ms) {
-    put_little(out, (uint64_t)ms, TIME_SIZE);
+    put_little(out, (uint64_t)ms, 6);
 }
 
 int64_t idem_time_get(const uint8_t in[6]) {
-    return (int64_t)get_little(in, TIME_SIZE);
+    return (int64_t)get_little(in, 6);
 }
 
 static bool time_fits(int64_t ms) {
     return ms >= 0 && ms <= IDEM_TIME_MAX_MS;
-}
-
-/* Leases and most ttls fit 32 bits of milliseconds; a clock that was set back may
- * leave an end before the beginning, which does not. */
-static bool until_fits_span(const struct idem_record *record) {
-    return record->until_ms >= record->first_seen_ms &&
-           record->until_ms - record->first_seen_ms <= UINT32_MAX;
 }
 
 size_t idem_record_size(const struct idem_record *record) {
@@ -55,33 +47,21 @@ size_t idem_record_size(const struct idem_record *record) {
         (pending && record->result.len > 0)) {
         return 0;
     }
-    size_t size = FIXED_SIZE + OWNER_SIZE + record->result.len;
-    size += until_fits_span(record) ? SPAN_SIZE : TIME_SIZE;
-    size += pending ? OWNER_SIZE : 0;
-    return size + (record->has_fingerprint ? IDEM_DIGEST_SIZE : 0);
-}
-
-static uint8_t *put_until(uint8_t *out, const struct idem_record *record) {
-    if (until_fits_span(record)) {
-        put_little(out, (uint64_t)(record->until_ms - record->first_seen_ms), SPAN_SIZE);
-        return out + SPAN_SIZE;
-    }
-    idem_time_put(out, record->until_ms);
-    return out + TIME_SIZE;
+    return FIXED_SIZE + (size_t)(pending ? INCARNATION_SIZE : 0) +
+           (size_t)(record->has_fingerprint ? IDEM_DIGEST_SIZE : 0) + record->result.len;
 }
 
 void idem_record_encode(uint8_t *out, const struct idem_record *record) {
-    int flags = (record->has_fingerprint ? HAS_FINGERPRINT : 0) |
-                (until_fits_span(record) ? 0 : HAS_LONG_UNTIL);
     out[AT_VERSION] = IDEM_RECORD_VERSION;
-    out[AT_STATE] = (uint8_t)((int)record->state | flags);
+    out[AT_STATE] =
+        (uint8_t)(record->state | (record->has_fingerprint ? HAS_FINGERPRINT : 0));
     idem_time_put(out + AT_FIRST_SEEN, record->first_seen_ms);
-    out = put_until(out + FIXED_SIZE, record);
-    put_little(out, record->owner.instance, OWNER_SIZE);
-    out += OWNER_SIZE;
+    idem_time_put(out + AT_UNTIL, record->until_ms);
+    put_little(out + AT_INSTANCE, record->owner.instance, 8);
+    out += FIXED_SIZE;
     if (record->state == IDEM_RECORD_PENDING) {
-        put_little(out, record->owner.incarnation, OWNER_SIZE);
-        out += OWNER_SIZE;
+        put_little(out, record->owner.incarnation, INCARNATION_SIZE);
+        out += INCARNATION_SIZE;
     }
     if (record->has_fingerprint) {
         memcpy(out, record->fingerprint.bytes, IDEM_DIGEST_SIZE);
@@ -103,50 +83,31 @@ static const uint8_t *take(struct idem_span *rest, size_t count) {
     return taken;
 }
 
-static bool take_number(struct idem_span *rest, size_t bytes, uint64_t *number) {
-    const uint8_t *taken = take(rest, bytes);
-    *number = taken != NULL ? get_little(taken, bytes) : 0;
-    return taken != NULL;
-}
-
-static bool decode_until(struct idem_record *record, bool is_long,
-                         struct idem_span *rest) {
-    uint64_t number;
-    if (!take_number(rest, is_long ? TIME_SIZE : SPAN_SIZE, &number)) {
-        return false;
+static bool decode_tail(struct idem_record *record, struct idem_span rest) {
+    if (record->state == IDEM_RECORD_PENDING) {
+        const uint8_t *incarnation = take(&rest, INCARNATION_SIZE);
+        if (incarnation == NULL) {
+            return false;
+        }
+        record->owner.incarnation = get_little(incarnation, INCARNATION_SIZE);
     }
-    record->until_ms = (int64_t)number + (is_long ? 0 : record->first_seen_ms);
-    return time_fits(record->until_ms);
-}
-
-static bool decode_owner(struct idem_record *record, struct idem_span *rest) {
-    return take_number(rest, OWNER_SIZE, &record->owner.instance) &&
-           (record->state != IDEM_RECORD_PENDING ||
-            take_number(rest, OWNER_SIZE, &record->owner.incarnation));
-}
-
-static bool decode_fingerprint(struct idem_record *record, struct idem_span *rest) {
     if (record->has_fingerprint) {
-        const uint8_t *fingerprint = take(rest, IDEM_DIGEST_SIZE);
+        const uint8_t *fingerprint = take(&rest, IDEM_DIGEST_SIZE);
         if (fingerprint == NULL) {
             return false;
         }
         memcpy(record->fingerprint.bytes, fingerprint, IDEM_DIGEST_SIZE);
     }
-    return true;
-}
-
-static bool decode_result(struct idem_record *record, struct idem_span rest) {
     if (rest.len > 0) {
         record->result = rest;
     }
-    return rest.len == 0 ||
-           (record->state == IDEM_RECORD_DONE && rest.len <= IDEM_RESULT_MAX);
+    return rest.len <= IDEM_RESULT_MAX &&
+           (rest.len == 0 || record->state == IDEM_RECORD_DONE);
 }
 
 static bool decode_state(struct idem_record *record, uint8_t byte) {
     record->has_fingerprint = (byte & HAS_FINGERPRINT) != 0;
-    switch (byte & ~(HAS_FINGERPRINT | HAS_LONG_UNTIL)) {
+    switch (byte & ~HAS_FINGERPRINT) {
     case IDEM_RECORD_PENDING:
         record->state = IDEM_RECORD_PENDING;
         return true;
@@ -172,9 +133,9 @@ enum idem_code idem_record_decode(struct idem_record *record, struct idem_span b
         return IDEM_ERR_FORMAT;
     }
     found.first_seen_ms = idem_time_get(fixed + AT_FIRST_SEEN);
-    if (!decode_until(&found, (fixed[AT_STATE] & HAS_LONG_UNTIL) != 0, &bytes) ||
-        !decode_owner(&found, &bytes) || !decode_fingerprint(&found, &bytes) ||
-        !decode_result(&found, bytes)) {
+    found.until_ms = idem_time_get(fixed + AT_UNTIL);
+    found.owner.instance = get_little(fixed + AT_INSTANCE, 8);
+    if (!decode_tail(&found, bytes)) {
         return IDEM_ERR_FORMAT;
     }
     *record = found;

@@ -3,18 +3,19 @@
  *
  * Version 1, little endian, no padding:
  *
- *   bytes
- *       1  version: 1
- *       1  state (1 pending, 2 done) + 0x80 with a fingerprint + 0x40 with a long until
- *       6  first_seen_ms
- *       4  until_ms, counted from first_seen_ms (49 days at most); with 0x40: 6, in full
- *       8  owner.instance
- *       8  owner.incarnation, pending only
- *      16  fingerprint, with 0x80 only
- *          result: whatever is left, done only
+ *   offset  bytes
+ *        0      1  version: 1
+ *        1      1  state (1 pending, 2 done), + 0x80 where a fingerprint is there
+ *        2      6  first_seen_ms
+ *        8      6  until_ms
+ *       14      8  owner.instance
+ *       22      8  owner.incarnation        pending only
+ *               16 fingerprint              with 0x80 only
+ *                  result: whatever is left done only
  *
- * 36 bytes for a done record with a fingerprint and no result. LMDB adds the digest and
- * 10 bytes, and random keys fill its pages to 69 %: some 90 bytes a key on disk.
+ * 38 bytes for a done record with a fingerprint and no result. LMDB adds the digest
+ * and 10 bytes, and random keys fill its pages to 69 %: some 94 bytes a key, free
+ * pages aside.
  *
  * To change the format:
  *  1. raise IDEM_RECORD_VERSION and write the new layout under the old one above;
@@ -22,7 +23,8 @@
  *  3. encode in the new version only: records are rewritten when they change, and expire;
  *  4. keep the golden bytes of the old version in tests/unit/store/test_record.c, and add
  *     new ones;
- *  5. raise the format in the meta record (embedded/meta.c) only if an old program must
+ *  5. see to the scripts in redis/script.c, which know where the owner is;
+ *  6. raise the format in the meta record (embedded/meta.c) only if an old program must
  *     not write into a new file: without that, it answers IDEM_ERR_VERSION for the single
  *     records that it cannot read. */
 #ifndef IDEM_STORE_RECORD_H
