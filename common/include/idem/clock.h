@@ -12,4 +12,7 @@ IDEM_API int64_t idem_clock_wall_ms(void);
 /* Nanoseconds of a clock that never goes back: for measuring and for deadlines inside one process. */
 IDEM_API int64_t idem_clock_monotonic_ns(void);
 
+/* Nanoseconds of the processor that the calling thread has taken: for work that must be paced. */
+IDEM_API int64_t idem_clock_thread_ns(void);
+
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * One write transaction: a batch of changes, and a slice of purging. */
+ * Write transactions on the records: a piece of a merge, and a slice of purging. */
 #include "store/embedded/disk.h"
 
 #include "store/record.h"
@@ -17,17 +17,15 @@ static int delete_one(MDB_txn *txn, MDB_dbi dbi, struct idem_digest digest) {
     return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
 }
 
-static int write_one(MDB_txn *txn, MDB_dbi dbi, struct idem_digest digest,
-                     const struct idem_record *record) {
-    if (record->state == IDEM_RECORD_NONE) {
-        return delete_one(txn, dbi, digest);
-    }
+/* A cursor that stands near: neighbours share its page. */
+static int put_one(MDB_cursor *cursor, struct idem_digest digest,
+                   const struct idem_record *record) {
     MDB_val key = {sizeof digest.bytes, digest.bytes};
     MDB_val data = {idem_record_size(record), NULL};
     if (data.mv_size == 0) {
         return EINVAL;
     }
-    int rc = mdb_put(txn, dbi, &key, &data, MDB_RESERVE);
+    int rc = mdb_cursor_put(cursor, &key, &data, MDB_RESERVE);
     if (rc == MDB_SUCCESS) {
         idem_record_encode(data.mv_data, record);
     }
@@ -35,13 +33,21 @@ static int write_one(MDB_txn *txn, MDB_dbi dbi, struct idem_digest digest,
 }
 
 static int write_batch(MDB_txn *txn, MDB_dbi dbi, const struct idem_disk_batch *batch) {
-    int rc = MDB_SUCCESS;
+    MDB_cursor *cursor = NULL;
+    int rc = mdb_cursor_open(txn, dbi, &cursor);
+    if (rc != MDB_SUCCESS) {
+        return rc;
+    }
     for (size_t i = 0; i < batch->count && rc == MDB_SUCCESS; i++) {
         struct idem_record record;
-        if (idem_record_set_find(batch->records, &batch->digests[i], &record)) {
-            rc = write_one(txn, dbi, batch->digests[i], &record);
+        if (!idem_record_set_find(batch->records, &batch->digests[i], &record)) {
+            continue;
         }
+        rc = record.state == IDEM_RECORD_NONE
+                 ? delete_one(txn, dbi, batch->digests[i])
+                 : put_one(cursor, batch->digests[i], &record);
     }
+    mdb_cursor_close(cursor);
     return rc;
 }
 
@@ -117,14 +123,41 @@ static void fill_tail(const struct idem_disk *disk) {
     }
 }
 
-int idem_disk_commit(struct idem_disk *disk, const struct idem_disk_batch *batch,
-                     struct idem_sweep *sweep) {
+/* LMDB calls a write that came out short an input/output error. Where the disk is full, one more byte at
+ * the end of the file tells. */
+static int explain(const struct idem_disk *disk, int rc) {
+    struct stat status;
+    if (rc != EIO || fstat(disk->file.fd, &status) != 0) {
+        return rc;
+    }
+    if (pwrite(disk->file.fd, "", 1, status.st_size) < 0) {
+        return errno;
+    }
+    (void)!ftruncate(disk->file.fd, status.st_size); /* else it is a byte too long */
+    return rc;
+}
+
+int idem_disk_begin(struct idem_disk *disk, MDB_txn **txn) {
+    return disk->env == NULL ? MDB_PANIC : mdb_txn_begin(disk->env, NULL, 0, txn);
+}
+
+int idem_disk_end(struct idem_disk *disk, MDB_txn *txn, int rc) {
+    if (rc != MDB_SUCCESS) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+    rc = mdb_txn_commit(txn);
+    if (rc == MDB_SUCCESS) {
+        fill_tail(disk);
+    }
+    return explain(disk, rc);
+}
+
+int idem_disk_merge(struct idem_disk *disk, const struct idem_disk_batch *batch,
+                    struct idem_sweep *sweep) {
     MDB_txn *txn = NULL;
     struct idem_sweep next = *sweep;
-    if (disk->env == NULL) {
-        return MDB_PANIC;
-    }
-    int rc = mdb_txn_begin(disk->env, NULL, 0, &txn);
+    int rc = idem_disk_begin(disk, &txn);
     if (rc != MDB_SUCCESS) {
         return rc;
     }
@@ -132,14 +165,9 @@ int idem_disk_commit(struct idem_disk *disk, const struct idem_disk_batch *batch
     if (rc == MDB_SUCCESS) {
         rc = sweep_some(txn, disk->dbi, &next);
     }
-    if (rc != MDB_SUCCESS) {
-        mdb_txn_abort(txn);
-        return rc;
-    }
-    rc = mdb_txn_commit(txn);
+    rc = idem_disk_end(disk, txn, rc);
     if (rc == MDB_SUCCESS) {
         *sweep = next;
-        fill_tail(disk);
     }
     return rc;
 }

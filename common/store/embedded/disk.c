@@ -12,7 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SEEK_STRIDE 64 /* records that one seek looks at: some ten microseconds */
+#define SEEK_STRIDE  64        /* records that one seek looks at: some ten microseconds */
+#define JOURNAL_NAME "journal" /* among the records, where no digest is as short */
 
 enum idem_code idem_disk_code(int rc) {
     switch (rc) {
@@ -51,15 +52,41 @@ static void drop_env(struct idem_disk *disk) {
     }
 }
 
+int idem_disk_open_journal(struct idem_disk *disk, MDB_txn *txn, bool create) {
+    unsigned flags = 0;
+    int rc = mdb_dbi_open(txn, JOURNAL_NAME, create ? (unsigned)MDB_CREATE : 0,
+                          &disk->journal);
+    rc = rc == MDB_SUCCESS ? mdb_dbi_flags(txn, disk->journal, &flags) : rc;
+    disk->has_journal = rc == MDB_SUCCESS && flags == 0;
+    return rc == MDB_SUCCESS && flags != 0 ? MDB_INCOMPATIBLE : rc;
+}
+
+/* Handles outlive the transaction that opened them only if it is committed. Without a journal the file
+ * is new, or no store: the meta record tells which. */
+static int open_databases(struct idem_disk *disk) {
+    MDB_txn *txn = NULL;
+    int rc = mdb_txn_begin(disk->env, NULL, MDB_RDONLY, &txn);
+    if (rc != MDB_SUCCESS) {
+        return rc;
+    }
+    rc = mdb_dbi_open(txn, NULL, 0, &disk->dbi);
+    if (rc != MDB_SUCCESS) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+    (void)idem_disk_open_journal(disk, txn, false);
+    return mdb_txn_commit(txn);
+}
+
 static int start_view(struct idem_disk *disk) {
-    int rc = mdb_txn_begin(disk->env, NULL, MDB_RDONLY, &disk->view);
+    int rc = open_databases(disk);
+    rc = rc == MDB_SUCCESS ? mdb_txn_begin(disk->env, NULL, MDB_RDONLY, &disk->view) : rc;
     if (rc != MDB_SUCCESS) {
         disk->view = NULL;
         return rc;
     }
-    rc = mdb_dbi_open(disk->view, NULL, 0, &disk->dbi);
     mdb_txn_reset(disk->view);
-    return rc;
+    return MDB_SUCCESS;
 }
 
 /* Opens the environment with disk->map_size, or what the file needs if that is more. */
@@ -74,6 +101,7 @@ static int open_env(struct idem_disk *disk) {
         return rc;
     }
     rc = mdb_env_set_mapsize(disk->env, disk->map_size);
+    rc = rc == MDB_SUCCESS ? mdb_env_set_maxdbs(disk->env, 1) : rc;
     if (rc == MDB_SUCCESS) {
         rc = mdb_env_open(disk->env, disk->path, flags, S_IRUSR | S_IWUSR);
     }
@@ -277,6 +305,19 @@ enum idem_code idem_disk_seek(struct idem_disk *disk, int64_t now_ms,
     return idem_disk_code(rc);
 }
 
+/* All but the meta record and the journal. */
+static uint64_t count_records(const struct idem_disk *disk, const MDB_stat *stat) {
+    size_t others = 1 + (size_t)disk->has_journal;
+    return stat->ms_entries > others ? stat->ms_entries - others : 0;
+}
+
+uint64_t idem_disk_count(struct idem_disk *disk) {
+    MDB_stat stat;
+    return mdb_stat(disk->view, disk->dbi, &stat) == MDB_SUCCESS
+               ? count_records(disk, &stat)
+               : 0;
+}
+
 void idem_disk_size(struct idem_disk *disk, uint64_t *records, uint64_t *bytes) {
     MDB_stat stat;
     MDB_envinfo info;
@@ -284,8 +325,7 @@ void idem_disk_size(struct idem_disk *disk, uint64_t *records, uint64_t *bytes) 
     *bytes = 0;
     if (disk->env != NULL && mdb_env_stat(disk->env, &stat) == MDB_SUCCESS &&
         mdb_env_info(disk->env, &info) == MDB_SUCCESS) {
-        *records =
-            stat.ms_entries > 0 ? stat.ms_entries - 1 : 0; /* not the meta record */
+        *records = count_records(disk, &stat);
         *bytes = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
     }
 }

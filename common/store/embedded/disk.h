@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * The LMDB environment behind the embedded store: one file of records, and one record
- * about itself.
+ * The LMDB environment behind the embedded store: one file of records, and one record about itself.
  *
- * Threads: idem_disk_commit belongs to the writer thread. Everything else changes or
- * uses the mapping and is called with the store's mutex held. */
+ * Threads: write transactions belong to the writer thread. Everything else changes or uses the mapping
+ * and is called with the store's mutex held. */
 #ifndef IDEM_STORE_EMBEDDED_DISK_H
 #define IDEM_STORE_EMBEDDED_DISK_H
 
@@ -29,7 +28,9 @@ struct idem_disk {
     size_t page_size;
     MDB_env *env;  /* NULL after a failed reopening: nothing can be read or written */
     MDB_txn *view; /* the one read transaction, reset between uses */
-    MDB_dbi dbi;
+    MDB_dbi dbi;   /* the records */
+    MDB_dbi journal;
+    bool has_journal;
     bool viewing;
 };
 
@@ -42,20 +43,18 @@ void idem_disk_close(struct idem_disk *disk);
 /* LMDB's and the system's codes in our words. */
 enum idem_code idem_disk_code(int rc);
 
-/* A consistent view of what is committed; records read in it are borrowed until it
- * ends. Beginning takes no lock. Ending one that has not begun does nothing. */
+/* A consistent view of what is committed; records read in it are borrowed until it ends. Beginning
+ * takes no lock. Ending one that has not begun does nothing. */
 IDEM_MUST_USE enum idem_code idem_disk_view_begin(struct idem_disk *disk);
 void idem_disk_view_end(struct idem_disk *disk);
 
-/* Within a view. State NONE: nothing there. IDEM_ERR_FORMAT, _VERSION: there, but not
- * readable. */
+/* Within a view. State NONE: nothing there. IDEM_ERR_FORMAT, _VERSION: there, but not readable. */
 IDEM_MUST_USE enum idem_code idem_disk_read(struct idem_disk *disk,
                                             const struct idem_digest *digest,
                                             struct idem_record *record);
 
-/* Within a view: looks at some records from *digest on for one that is live. *digest
- * is the record's with FOUND, and where to go on with MORE. Unreadable records are
- * passed over. */
+/* Within a view: looks at some records from *digest on for one that is live. *digest is the record's
+ * with FOUND, and where to go on with MORE. Unreadable records are passed over. */
 enum idem_disk_seek {
     IDEM_DISK_FOUND,
     IDEM_DISK_MORE,
@@ -69,19 +68,28 @@ IDEM_MUST_USE enum idem_code idem_disk_seek(struct idem_disk *disk, int64_t now_
 /* The digest after this one; false: there is none. */
 bool idem_digest_step(struct idem_digest *digest);
 
-/* Records, and bytes of the file in use; zeroes where that cannot be told. */
+/* For the meta record: opens the journal's database within a transaction, or makes it. */
+int idem_disk_open_journal(struct idem_disk *disk, MDB_txn *txn, bool create);
+
+/* Within a view: the records, those in the journal aside; 0 where that cannot be told. */
+uint64_t idem_disk_count(struct idem_disk *disk);
+
+/* The same without a view, as it is now; and the bytes of the file in use. */
 void idem_disk_size(struct idem_disk *disk, uint64_t *records, uint64_t *bytes);
 
-/* Doubles the map, or frees what dead readers pin. Outside any view. Returns an LMDB
- * code; on failure the environment is reopened or gone. */
+/* Doubles the map, or frees what dead readers pin. Outside any view. Returns an LMDB code; on failure
+ * the environment is reopened or gone. */
 int idem_disk_grow(struct idem_disk *disk);
 
-/* Reopens an environment that LMDB has given up (MDB_PANIC), or that is gone. Outside
- * any view. */
+/* Reopens an environment that LMDB has given up (MDB_PANIC), or that is gone. Outside any view. */
 int idem_disk_heal(struct idem_disk *disk);
 
-/* The changes of one transaction: digests in ascending order, what became of each is
- * in records. */
+/* A write transaction. end commits it, or gives it up where rc is a failure, and returns the code that
+ * counts. */
+int idem_disk_begin(struct idem_disk *disk, MDB_txn **txn);
+int idem_disk_end(struct idem_disk *disk, MDB_txn *txn, int rc);
+
+/* A piece of a merge: digests in ascending order, what became of each is in records. */
 struct idem_disk_batch {
     const struct idem_record_set *records;
     const struct idem_digest *digests;
@@ -97,9 +105,8 @@ struct idem_sweep {
     bool round_ended;
 };
 
-/* Writes the batch, sweeps, and syncs: one transaction, all or nothing. Returns an
- * LMDB code. */
-int idem_disk_commit(struct idem_disk *disk, const struct idem_disk_batch *batch,
-                     struct idem_sweep *sweep);
+/* Writes the batch among the records, sweeps, and syncs: one transaction. Returns an LMDB code. */
+int idem_disk_merge(struct idem_disk *disk, const struct idem_disk_batch *batch,
+                    struct idem_sweep *sweep);
 
 #endif

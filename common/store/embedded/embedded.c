@@ -1,45 +1,61 @@
 /* SPDX-License-Identifier: MIT
  * The embedded store: LMDB under a front in memory, and one thread that writes.
  *
- * Why. A broker's thread may not wait for a disk, and LMDB's write transactions do
- * nothing else. So the caller's thread only ever changes tables in memory and reads
- * LMDB's map; a writer thread makes the changes durable behind it, many at a time.
+ * Why. A broker's thread may not wait for a disk, and LMDB's write transactions do nothing else. So the
+ * caller's thread only ever changes tables in memory and reads LMDB's map; a writer thread makes the
+ * changes durable behind it, many at a time. And a B-tree is the wrong place for them to be durable
+ * in: digests are random, so each change copies and writes a page of its own. So a group of changes is
+ * first appended to a journal, a second database in the same file, where it takes a few pages; and a
+ * hundred thousand changes later all of them are merged among the records in ascending order, where
+ * neighbours share pages. LMDB makes both atomic; there is no log of our own.
  *
- * How. Changes go to the *active* group: a table from digests to records, where a
- * removal is a record of state NONE. When its time has come (commit=, counted from its
- * first change) the writer swaps it for an empty one; it is now the *frozen* group:
- * nobody changes it, so the writer reads it without the mutex while it sorts and
- * commits it in LMDB transactions. Lookups go from new to old: active, frozen, LMDB.
- * When the commit has succeeded, the frozen group is let go under the mutex, which is
- * one pointer, and from then on its records are found in LMDB. The mutex is never held
- * across anything that waits for a disk, except when the map is grown or reopened.
+ * How. The front is four tables from digests to records, where a removal is a record of state NONE. They
+ * are looked at from new to old, and then LMDB:
  *
- * A claim that is completed or abandoned before its group is frozen never reaches the
- * disk as pending; one that is not, does, so that the next incarnation finds it.
+ *   active      what changes now
+ *   frozen      being journalled: the active group of a moment ago. When its time has come (commit=,
+ *               counted from its first change) the writer swaps it for an empty one. Nobody changes it
+ *               now, so the writer reads it without the mutex
+ *   journalled  on disk in the journal: each frozen group is copied into it when it is committed, some
+ *               records at a time
+ *   merging     the journalled table of a moment ago, swapped in the same way; the writer takes it to
+ *               the records in steps, with the groups that fall due in between, and then removes its
+ *               part of the journal
  *
- * Durable operations are answered by idem_store_dispatch() when their group is committed
- * (event_fd becomes readable), or with IDEM_ERR_TIMEOUT when it could not be: the change
- * stands in memory, is tried again, and may become durable later. All others are answered
- * at once.
+ * The mutex is held for microseconds, never across anything that waits for a disk, except when the map is
+ * grown or reopened. pace.c says when each of this is due.
  *
- * A crash (kill -9, power loss) ...     leaves on disk
- *   before a claim's group is committed nothing: the next copy is new, and delivered
- *   before its completion's group is    pending, of a dead incarnation: the next copy
- *                                       takes it over at once, and is in doubt
- *   after that                          done: the next copy is a duplicate
- *   during a commit                     all of a transaction, or nothing of it: LMDB
- *                                       writes to free pages, syncs, and then moves one
- *                                       meta page, synchronously. Groups of more than
- *                                       1024 changes take several transactions
- *   between commit and dispatch         the record; the operation was never answered
+ * A claim that is completed or abandoned before its group is frozen never reaches the disk as pending;
+ * one that is not, does, so that the next incarnation finds it. What was told to whom is on disk:
  *
- * So without durable, a crash forgets at most the last commit= interval and the time
- * that the disk needs for one group; kill -9 and power loss cost the same.
+ *   durable operations are answered by idem_store_dispatch() when their group is journalled (event_fd
+ *   becomes readable), or with IDEM_ERR_TIMEOUT when it could not be: the change stands in memory, is
+ *   tried again, and may become durable later. They wait for one step of a merge at most, and for
+ *   their own group;
+ *   all others are answered at once.
  *
- * A disk that does not take a group (full, read only, failing): the group stays frozen
- * and is tried again, from every 100 ms to every second; the active group fills up;
- * both keep recognising. When they hold front= entries, new claims get IDEM_ERR_FULL:
- * what is known is still recognised, what is new is not claimed. Completions and
+ * A crash (kill -9, power loss) ...        leaves on disk
+ *   before the group of a claim commits    nothing: the next copy is new, and is delivered
+ *   after that, before complete's commits  pending, of a dead incarnation: the next copy takes it over
+ *                                          at once, and is in doubt
+ *   after complete's group commits         done: the next copy is a duplicate
+ *   while a group is being committed       all of a transaction or nothing of it: LMDB writes to free
+ *                                          pages, syncs, and then moves one meta page, synchronously.
+ *                                          Groups beyond 8 MiB take several transactions
+ *   between commit and dispatch            the record; the operation was never answered
+ *   between two steps of a merge           the whole journal, some of it among the records as well:
+ *                                          opening replays the journal into the front, and it is
+ *                                          merged again, which changes nothing
+ *   while the journal is being trimmed     all of it among the records, and the newer part of the
+ *                                          journal: the oldest goes first, so what is left holds the
+ *                                          newest word on each digest that it mentions
+ * So without durable, a crash forgets at most the last commit= interval and the time that the disk needs
+ * for one group and one step; kill -9 and power loss cost the same. Closing merges everything.
+ *
+ * A disk that does not take a group (full, read only, failing): the group stays frozen and is tried
+ * again, from every 100 ms to every second; the active group fills up; all keep recognising. The same
+ * with the steps of a merge, while the journal goes on. When the front holds front= entries, new claims
+ * get IDEM_ERR_FULL: what is known is still recognised, what is new is not claimed. Completions and
  * removals may use as much again, so that claims can end. */
 #include "store/embedded/embedded.h"
 
@@ -147,17 +163,26 @@ void idem_waiters_splice(struct idem_waiters *to, struct idem_waiters *from) {
     *from = (struct idem_waiters){NULL, NULL};
 }
 
+/* What is on disk, and what memory adds to it. It may be wrong by what was purged on disk while a newer
+ * word on it stood in memory, and after a crash by what the journal and the records both hold: until
+ * the next merge ends. */
+static uint64_t count_keys(const struct idem_embedded *embedded) {
+    int64_t keys = (int64_t)embedded->stats.keys + embedded->active.delta +
+                   embedded->frozen.delta + embedded->journalled.delta +
+                   embedded->merging.delta;
+    return keys > 0 ? (uint64_t)keys : 0;
+}
+
 static void embedded_stats(struct idem_store *store, struct idem_store_stats *stats) {
     struct idem_embedded *embedded = idem_embedded_of(store);
+    const struct idem_record_set *sets[IDEM_FRONT_SETS];
     (void)pthread_mutex_lock(&embedded->mutex);
     *stats = embedded->stats;
-    int64_t keys =
-        (int64_t)embedded->stats.keys + embedded->active.delta + embedded->frozen.delta;
-    stats->keys = keys > 0 ? (uint64_t)keys : 0; /* purging may have been quicker */
+    stats->keys = count_keys(embedded);
     stats->memory_entries = idem_front_count(embedded);
-    stats->memory_bytes = idem_record_set_bytes(embedded->active.records);
-    if (embedded->frozen.records != NULL) {
-        stats->memory_bytes += idem_record_set_bytes(embedded->frozen.records);
+    stats->memory_bytes = 0;
+    for (size_t i = idem_front_sets(embedded, sets); i-- > 0;) {
+        stats->memory_bytes += idem_record_set_bytes(sets[i]);
     }
     (void)pthread_mutex_unlock(&embedded->mutex);
 }
@@ -184,16 +209,18 @@ static void embedded_dispatch(struct idem_store *store) {
     }
 }
 
+/* Waits for the merge as well, so that whoever fills a store and syncs now and then finds room in the
+ * front. A merge that fails takes nothing from durability. */
 static enum idem_code embedded_sync(struct idem_store *store, struct idem_error *error) {
     struct idem_embedded *embedded = idem_embedded_of(store);
     struct idem_writer *writer = &embedded->writer;
     (void)pthread_mutex_lock(&embedded->mutex);
     uint64_t target = idem_writer_latest(embedded);
     uint64_t failures = embedded->stats.commit_failures;
-    writer->asked = target;
+    writer->journal_asked = target;
+    writer->merge_asked = target;
     (void)pthread_cond_signal(&writer->work);
-    while (embedded->committed_no < target &&
-           embedded->stats.commit_failures == failures) {
+    while (embedded->merged_no < target && embedded->stats.commit_failures == failures) {
         (void)pthread_cond_wait(&writer->settled, &embedded->mutex);
     }
     enum idem_code code =
@@ -201,7 +228,7 @@ static enum idem_code embedded_sync(struct idem_store *store, struct idem_error 
     if (code != IDEM_OK) {
         (void)idem_error_set(error, code, writer->failed_rc > 0 ? writer->failed_rc : 0,
                              "store %s: %zu records are not on disk yet: %s",
-                             embedded->disk.path, idem_front_count(embedded),
+                             embedded->disk.path, idem_front_unsaved(embedded),
                              mdb_strerror(writer->failed_rc));
     }
     (void)pthread_mutex_unlock(&embedded->mutex);
@@ -215,16 +242,16 @@ static void free_parts(struct idem_embedded *embedded) {
         (void)pthread_mutex_destroy(&embedded->mutex);
     }
     idem_disk_close(&embedded->disk);
-    idem_record_set_fini(&embedded->sets[0]);
-    idem_record_set_fini(&embedded->sets[1]);
+    for (size_t i = 0; i < IDEM_FRONT_SETS; i++) {
+        idem_record_set_fini(&embedded->sets[i]);
+    }
     if (embedded->event_fd >= 0) {
         (void)close(embedded->event_fd);
     }
     free(embedded);
 }
 
-/* From here on the operations that callbacks submit are refused, so that all this
- * comes to an end. */
+/* From here on the operations that callbacks submit are refused, so that all this comes to an end. */
 static void embedded_close(struct idem_store *store) {
     struct idem_embedded *embedded = idem_embedded_of(store);
     (void)pthread_mutex_lock(&embedded->mutex);
@@ -232,11 +259,11 @@ static void embedded_close(struct idem_store *store) {
     (void)pthread_mutex_unlock(&embedded->mutex);
     idem_writer_stop(embedded);
     embedded_dispatch(store);
-    if (idem_front_count(embedded) > 0) {
+    if (idem_front_unsaved(embedded) > 0) {
         idem_log_write(&embedded->log, IDEM_LOG_ERROR, "store.lost",
                        "store %s: closed while it could not be written; %zu records are "
                        "lost",
-                       embedded->disk.path, idem_front_count(embedded));
+                       embedded->disk.path, idem_front_unsaved(embedded));
     }
     free_parts(embedded);
 }
@@ -256,8 +283,7 @@ static const struct idem_store_ops embedded_ops = {
     .close = embedded_close,
 };
 
-/* The writer's deadlines are of the monotonic clock: a stepped wall clock must not
- * stop the commits. */
+/* The writer's deadlines are of the monotonic clock: a stepped wall clock must not stop the commits. */
 static int init_sync(struct idem_embedded *embedded) {
     pthread_condattr_t attributes;
     int rc = pthread_condattr_init(&attributes);
@@ -273,6 +299,43 @@ static int init_sync(struct idem_embedded *embedded) {
     return rc;
 }
 
+static enum idem_code make_front(struct idem_embedded *embedded) {
+    for (size_t i = 0; i < IDEM_FRONT_SETS; i++) {
+        if (!idem_record_set_init(&embedded->sets[i], FRONT_SHARDS)) {
+            return IDEM_ERR_NOMEM;
+        }
+    }
+    embedded->active.records = &embedded->sets[0];
+    embedded->spare_group = &embedded->sets[1];
+    embedded->journalled.records = &embedded->sets[2];
+    embedded->spare_backlog = &embedded->sets[3];
+    return IDEM_OK;
+}
+
+/* What is in the journal counts as group 1, which is to be merged at once. */
+static enum idem_code replay(struct idem_embedded *embedded, struct idem_error *error) {
+    struct idem_backlog *journalled = &embedded->journalled;
+    struct idem_table_cursor cursor = {0, 0};
+    struct idem_digest digest;
+    struct idem_record record;
+    enum idem_code code =
+        idem_journal_replay(&embedded->disk, 2 * embedded->front_max, journalled->records,
+                            &journalled->last, error);
+    if (code != IDEM_OK) {
+        return code;
+    }
+    while (idem_record_set_next(journalled->records, &cursor, &digest, &record)) {
+        journalled->entries++;
+        journalled->delta += record.state != IDEM_RECORD_NONE; /* at most: count_keys */
+    }
+    journalled->no = 1;
+    embedded->writer.merge_due_ns = 1; /* long ago */
+    embedded->merged_no = journalled->entries == 0 ? 1 : 0;
+    embedded->committed_no = 1;
+    embedded->active_no = 2;
+    return IDEM_OK;
+}
+
 static enum idem_code open_parts(struct idem_embedded *embedded,
                                  const struct idem_disk_options *options,
                                  struct idem_error *error) {
@@ -280,13 +343,12 @@ static enum idem_code open_parts(struct idem_embedded *embedded,
     if (code != IDEM_OK) {
         return code;
     }
-    if (!idem_record_set_init(&embedded->sets[0], FRONT_SHARDS) ||
-        !idem_record_set_init(&embedded->sets[1], FRONT_SHARDS)) {
-        return idem_error_set(error, IDEM_ERR_NOMEM, 0, "no memory for a store");
+    code = make_front(embedded);
+    code = code == IDEM_OK ? replay(embedded, error)
+                           : idem_error_set(error, code, 0, "no memory for a store");
+    if (code != IDEM_OK) {
+        return code;
     }
-    embedded->active.records = &embedded->sets[0];
-    embedded->spare = &embedded->sets[1];
-    embedded->active_no = 1;
     idem_disk_size(&embedded->disk, &embedded->stats.keys, &embedded->stats.bytes);
     embedded->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int rc = embedded->event_fd < 0 ? errno : init_sync(embedded);

@@ -21,11 +21,9 @@ static void unlock(pthread_mutex_t *mutex) {
     }
 }
 
-/* Finds the next record and makes its result our own, since the view does not outlive
- * the mutex. */
-static enum idem_disk_seek seek(const struct idem_disk_walk *walk,
-                                struct idem_digest *digest, struct idem_answer *answer,
-                                uint8_t **result) {
+/* Finds the next record and makes its result our own, since the view does not outlive the mutex. */
+static enum idem_disk_seek seek(const struct idem_walk *walk, struct idem_digest *digest,
+                                struct idem_answer *answer, uint8_t **result) {
     enum idem_disk_seek step = IDEM_DISK_END;
     *result = NULL;
     *answer = (struct idem_answer){.code = IDEM_OK};
@@ -41,13 +39,13 @@ static enum idem_disk_seek seek(const struct idem_disk_walk *walk,
     return step;
 }
 
-static bool skipped(const struct idem_disk_walk *walk, const struct idem_digest *digest) {
+static bool skipped(const struct idem_walk *walk, const struct idem_digest *digest) {
     struct idem_record record;
-    return walk->skip != NULL && idem_record_set_find(walk->skip, digest, &record);
+    return idem_record_set_find(walk->front, digest, &record);
 }
 
-enum idem_code idem_disk_walk(const struct idem_disk_walk *walk, idem_store_visit *visit,
-                              void *arg, struct idem_error *error) {
+static enum idem_code walk_disk(const struct idem_walk *walk, idem_store_visit *visit,
+                                void *arg, struct idem_error *error) {
     struct idem_digest digest = {{0}};
     enum idem_disk_seek step = IDEM_DISK_MORE;
     while (step != IDEM_DISK_END) {
@@ -70,49 +68,48 @@ enum idem_code idem_disk_walk(const struct idem_disk_walk *walk, idem_store_visi
     return IDEM_OK;
 }
 
-/* A copy of the front: the newer group's word counts. */
+/* A copy of the front, from old to new: the newer set's word counts. */
 static enum idem_code copy_front(struct idem_embedded *embedded,
                                  struct idem_record_set *copy) {
+    const struct idem_record_set *sets[IDEM_FRONT_SETS];
     enum idem_code code = IDEM_OK;
     (void)pthread_mutex_lock(&embedded->mutex);
-    if (embedded->frozen.records != NULL) {
-        code = idem_record_set_merge(copy, embedded->frozen.records);
-    }
-    if (code == IDEM_OK) {
-        code = idem_record_set_merge(copy, embedded->active.records);
+    for (size_t i = idem_front_sets(embedded, sets); i-- > 0 && code == IDEM_OK;) {
+        code = idem_record_set_merge(copy, sets[i]);
     }
     (void)pthread_mutex_unlock(&embedded->mutex);
     return code;
 }
 
-/* Each record once: what the copy knows is not visited on disk, even if it arrives
- * there meanwhile. */
+/* Visits what is live in memory, and then on disk, but for what is known of in memory: each record
+ * once, even if it arrives on disk meanwhile. */
+enum idem_code idem_walk(const struct idem_walk *walk, idem_store_visit *visit, void *arg,
+                         struct idem_error *error) {
+    struct idem_table_cursor cursor = {0, 0};
+    struct idem_digest digest;
+    struct idem_record record;
+    bool more = true;
+    while (more && idem_record_set_next(walk->front, &cursor, &digest, &record)) {
+        if (idem_record_live(&record, walk->now_ms)) {
+            more = visit(arg, &digest, &record);
+        }
+    }
+    return more ? walk_disk(walk, visit, arg, error) : IDEM_OK;
+}
+
 enum idem_code idem_embedded_iterate(struct idem_store *store, int64_t now_ms,
                                      idem_store_visit *visit, void *arg,
                                      struct idem_error *error) {
     struct idem_embedded *embedded = idem_embedded_of(store);
     struct idem_record_set copy;
+    struct idem_walk walk = {&embedded->disk, &embedded->mutex, &copy, now_ms};
     enum idem_code code = idem_record_set_init(&copy, SHARDS) ? IDEM_OK : IDEM_ERR_NOMEM;
     if (code == IDEM_OK) {
         code = copy_front(embedded, &copy);
     }
-    if (code != IDEM_OK) {
-        idem_record_set_fini(&copy);
-        return idem_error_set(error, code, 0, "no memory for a list of recent records");
-    }
-    struct idem_table_cursor cursor = {0, 0};
-    struct idem_digest digest;
-    struct idem_record record;
-    bool more = true;
-    while (more && idem_record_set_next(&copy, &cursor, &digest, &record)) {
-        if (idem_record_live(&record, now_ms)) {
-            more = visit(arg, &digest, &record);
-        }
-    }
-    if (more) {
-        struct idem_disk_walk walk = {&embedded->disk, &embedded->mutex, &copy, now_ms};
-        code = idem_disk_walk(&walk, visit, arg, error);
-    }
+    code = code == IDEM_OK
+               ? idem_walk(&walk, visit, arg, error)
+               : idem_error_set(error, code, 0, "no memory for a list of recent records");
     idem_record_set_fini(&copy);
     return code;
 }

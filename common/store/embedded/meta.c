@@ -61,6 +61,7 @@ static enum idem_code judge(const struct idem_disk *disk, const MDB_val *found,
     return IDEM_OK;
 }
 
+/* With the journal, so that a store always has both. */
 static int write_meta(struct idem_disk *disk, const struct idem_secret *secret) {
     uint8_t bytes[META_SIZE];
     MDB_val key = {sizeof meta_key - 1, meta_key};
@@ -72,6 +73,7 @@ static int write_meta(struct idem_disk *disk, const struct idem_secret *secret) 
         return rc;
     }
     rc = mdb_put(txn, disk->dbi, &key, &data, 0);
+    rc = rc == MDB_SUCCESS ? idem_disk_open_journal(disk, txn, true) : rc;
     if (rc != MDB_SUCCESS) {
         mdb_txn_abort(txn);
         return rc;
@@ -116,6 +118,12 @@ enum idem_code idem_meta_check(struct idem_disk *disk, const struct idem_secret 
     idem_disk_view_end(disk);
     if (rc == MDB_NOTFOUND) {
         return adopt(disk, secret, error);
+    }
+    if (rc == MDB_SUCCESS && code == IDEM_OK && !disk->has_journal) {
+        return idem_error_set(error, IDEM_ERR_FORMAT, 0,
+                              "store %s is damaged: its journal is missing; restore it, "
+                              "or move it away to begin with an empty one",
+                              disk->path);
     }
     return rc == MDB_SUCCESS ? code : refuse(disk, rc, error);
 }

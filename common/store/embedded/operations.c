@@ -7,11 +7,8 @@
 
 #include <stdlib.h>
 
-/* A result counts against the front's bound like so many entries. */
-#define RESULT_BYTES_PER_ENTRY 256
-
 enum place {
-    ON_DISK, /* or nowhere */
+    ON_DISK, /* or nowhere; in memory, too, if it is not merged yet */
     IN_FROZEN,
     IN_ACTIVE,
 };
@@ -28,27 +25,54 @@ struct operation {
     bool wake_writer;
 };
 
-size_t idem_front_count(const struct idem_embedded *embedded) {
+size_t idem_front_sets(const struct idem_embedded *embedded,
+                       const struct idem_record_set *sets[IDEM_FRONT_SETS]) {
+    const struct idem_record_set *all[IDEM_FRONT_SETS] = {
+        embedded->active.records, embedded->frozen.records, embedded->journalled.records,
+        embedded->merging.records};
+    size_t count = 0;
+    for (size_t i = 0; i < IDEM_FRONT_SETS; i++) {
+        if (all[i] != NULL) {
+            sets[count++] = all[i];
+        }
+    }
+    return count;
+}
+
+size_t idem_front_unsaved(const struct idem_embedded *embedded) {
     size_t frozen = embedded->frozen.records != NULL
                         ? idem_record_set_count(embedded->frozen.records)
                         : 0;
     return idem_record_set_count(embedded->active.records) + frozen;
 }
 
-/* Looks in the order of newness. A view of the disk stays open until finish: found may
- * borrow. */
+size_t idem_front_count(const struct idem_embedded *embedded) {
+    const struct idem_record_set *sets[IDEM_FRONT_SETS];
+    size_t count = 0;
+    for (size_t i = idem_front_sets(embedded, sets); i-- > 0;) {
+        count += idem_record_set_count(sets[i]);
+    }
+    return count - embedded->frozen_moved; /* which are in two sets */
+}
+
+static enum place place_of(const struct idem_embedded *embedded,
+                           const struct idem_record_set *set) {
+    if (set == embedded->active.records) {
+        return IN_ACTIVE;
+    }
+    return set == embedded->frozen.records ? IN_FROZEN : ON_DISK;
+}
+
+/* Looks in the order of newness. A view of the disk stays open until finish: found may borrow. */
 static enum idem_code find(struct operation *operation) {
     struct idem_embedded *embedded = operation->embedded;
-    operation->place = IN_ACTIVE;
-    if (idem_record_set_find(embedded->active.records, operation->digest,
-                             &operation->found)) {
-        return IDEM_OK;
-    }
-    operation->place = IN_FROZEN;
-    if (embedded->frozen.records != NULL &&
-        idem_record_set_find(embedded->frozen.records, operation->digest,
-                             &operation->found)) {
-        return IDEM_OK;
+    const struct idem_record_set *sets[IDEM_FRONT_SETS];
+    size_t count = idem_front_sets(embedded, sets);
+    for (size_t i = 0; i < count; i++) {
+        if (idem_record_set_find(sets[i], operation->digest, &operation->found)) {
+            operation->place = place_of(embedded, sets[i]);
+            return IDEM_OK;
+        }
     }
     operation->place = ON_DISK;
     enum idem_code code = idem_disk_view_begin(&embedded->disk);
@@ -113,16 +137,17 @@ static void finish(struct operation *operation, enum idem_code code) {
 /* Room for one more entry, and for a result, when entries may be up to most. */
 static bool has_room(const struct operation *operation, size_t most, size_t result_len) {
     const struct idem_embedded *embedded = operation->embedded;
-    size_t held = embedded->active.records->result_bytes;
-    if (embedded->frozen.records != NULL) {
-        held += embedded->frozen.records->result_bytes;
+    const struct idem_record_set *sets[IDEM_FRONT_SETS];
+    size_t held = result_len;
+    for (size_t i = result_len > 0 ? idem_front_sets(embedded, sets) : 0; i-- > 0;) {
+        held += sets[i]->result_bytes;
     }
     return (operation->place == IN_ACTIVE || idem_front_count(embedded) < most) &&
-           (result_len == 0 || held + result_len <= most * RESULT_BYTES_PER_ENTRY);
+           (result_len == 0 || held <= most * IDEM_RESULT_BYTES_PER_ENTRY);
 }
 
-/* Puts next (state NONE: removal) into the active group. The writer is woken by the
- * first change of a group, and when half of the front is used up. */
+/* Puts next (state NONE: removal) into the active group. The writer is woken by the first change of a
+ * group, and when half of the front is used up. */
 static enum idem_code change(struct operation *operation, const struct idem_record *next,
                              size_t most) {
     struct idem_embedded *embedded = operation->embedded;
@@ -138,7 +163,7 @@ static enum idem_code change(struct operation *operation, const struct idem_reco
         (next->state != IDEM_RECORD_NONE) - (operation->found.state != IDEM_RECORD_NONE);
     size_t count = idem_record_set_count(active->records);
     if (operation->place != IN_ACTIVE && count == embedded->front_max / 2) {
-        embedded->writer.asked = embedded->active_no;
+        embedded->writer.journal_asked = embedded->active_no;
         operation->wake_writer = true;
     }
     operation->wake_writer |= operation->place != IN_ACTIVE && count == 1;
@@ -146,9 +171,8 @@ static enum idem_code change(struct operation *operation, const struct idem_reco
     return IDEM_OK;
 }
 
-/* What has been claimed must be able to end: completions, and removals, may use the
- * front up to twice its bound. Each needs a record, so there are no more of them than
- * claims. */
+/* What has been claimed must be able to end: completions, and removals, may use the front up to twice
+ * its bound. Each needs a record, so there are no more of them than claims. */
 static size_t most_for_endings(const struct idem_embedded *embedded) {
     return 2 * embedded->front_max;
 }

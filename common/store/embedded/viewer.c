@@ -8,9 +8,13 @@
 
 #include <stdlib.h>
 
+#define SHARDS 64
+
 struct viewer {
     struct idem_store base;
     struct idem_disk disk;
+    struct idem_record_set journal; /* what it held at the transaction */
+    size_t transaction;             /* 0: none yet */
 };
 
 static struct viewer *viewer_of(struct idem_store *store) {
@@ -48,11 +52,27 @@ static void viewer_forget(struct idem_store *store, const struct idem_digest *di
     idem_answer_code(IDEM_ERR_UNSUPPORTED, done, arg);
 }
 
+/* A view, with the journal as it is in it. Reading that again whenever the writer has moved on takes
+ * some milliseconds. */
+static enum idem_code begin_view(struct viewer *viewer) {
+    struct idem_disk *disk = &viewer->disk;
+    uint64_t last;
+    enum idem_code code = idem_disk_view_begin(disk);
+    if (code != IDEM_OK || mdb_txn_id(disk->view) == viewer->transaction) {
+        return code;
+    }
+    idem_record_set_clear(&viewer->journal);
+    code = idem_journal_read(disk, SIZE_MAX, &viewer->journal, &last);
+    viewer->transaction = code == IDEM_OK ? mdb_txn_id(disk->view) : 0;
+    return code;
+}
+
 static void viewer_lookup(struct idem_store *store, const struct idem_digest *digest,
                           int64_t now_ms, idem_store_done *done, void *arg) {
     struct viewer *viewer = viewer_of(store);
-    struct idem_answer answer = {.code = idem_disk_view_begin(&viewer->disk)};
-    if (answer.code == IDEM_OK) {
+    struct idem_answer answer = {.code = begin_view(viewer)};
+    if (answer.code == IDEM_OK &&
+        !idem_record_set_find(&viewer->journal, digest, &answer.record)) {
         answer.code = idem_disk_read(&viewer->disk, digest, &answer.record);
     }
     if (answer.code == IDEM_OK && !idem_record_live(&answer.record, now_ms)) {
@@ -64,15 +84,49 @@ static void viewer_lookup(struct idem_store *store, const struct idem_digest *di
     free(result);
 }
 
+/* What the visitor looks up may make the viewer read the journal anew: the walk has a copy. */
 static enum idem_code viewer_iterate(struct idem_store *store, int64_t now_ms,
                                      idem_store_visit *visit, void *arg,
                                      struct idem_error *error) {
-    struct idem_disk_walk walk = {&viewer_of(store)->disk, NULL, NULL, now_ms};
-    return idem_disk_walk(&walk, visit, arg, error);
+    struct viewer *viewer = viewer_of(store);
+    struct idem_record_set copy;
+    struct idem_walk walk = {&viewer->disk, NULL, &copy, now_ms};
+    enum idem_code code = idem_record_set_init(&copy, SHARDS) ? IDEM_OK : IDEM_ERR_NOMEM;
+    if (code == IDEM_OK) {
+        code = begin_view(viewer);
+        idem_disk_view_end(&viewer->disk);
+    }
+    code = code == IDEM_OK ? idem_record_set_merge(&copy, &viewer->journal) : code;
+    code = code == IDEM_OK
+               ? idem_walk(&walk, visit, arg, error)
+               : idem_error_set(error, code, 0, "store %s: its journal cannot be read",
+                                viewer->disk.path);
+    idem_record_set_fini(&copy);
+    return code;
+}
+
+/* Within a view: what the journal adds to the records, less what it removes. */
+static int64_t journal_delta(struct viewer *viewer) {
+    struct idem_table_cursor cursor = {0, 0};
+    struct idem_digest digest;
+    struct idem_record record;
+    struct idem_record found;
+    int64_t delta = 0;
+    while (idem_record_set_next(&viewer->journal, &cursor, &digest, &record)) {
+        bool there = idem_disk_read(&viewer->disk, &digest, &found) != IDEM_OK ||
+                     found.state != IDEM_RECORD_NONE;
+        delta += (record.state != IDEM_RECORD_NONE) - there;
+    }
+    return delta;
 }
 
 static void viewer_stats(struct idem_store *store, struct idem_store_stats *stats) {
-    idem_disk_size(&viewer_of(store)->disk, &stats->keys, &stats->bytes);
+    struct viewer *viewer = viewer_of(store);
+    idem_disk_size(&viewer->disk, &stats->keys, &stats->bytes);
+    if (begin_view(viewer) == IDEM_OK) {
+        stats->keys = idem_disk_count(&viewer->disk) + (uint64_t)journal_delta(viewer);
+    }
+    idem_disk_view_end(&viewer->disk);
 }
 
 static int viewer_poll_fd(struct idem_store *store) {
@@ -93,6 +147,7 @@ static enum idem_code viewer_sync(struct idem_store *store, struct idem_error *e
 static void viewer_close(struct idem_store *store) {
     struct viewer *viewer = viewer_of(store);
     idem_disk_close(&viewer->disk);
+    idem_record_set_fini(&viewer->journal);
     free(viewer);
 }
 
@@ -118,12 +173,22 @@ enum idem_code idem_viewer_open(struct idem_store **store,
     if (viewer == NULL) {
         return idem_error_set(error, IDEM_ERR_NOMEM, 0, "no memory for a store");
     }
-    enum idem_code code = idem_disk_open(&viewer->disk, options, error);
+    viewer->base.ops = &viewer_ops;
+    viewer->disk.file.fd = -1;
+    enum idem_code code =
+        idem_record_set_init(&viewer->journal, SHARDS)
+            ? idem_disk_open(&viewer->disk, options, error)
+            : idem_error_set(error, IDEM_ERR_NOMEM, 0, "no memory for a store");
+    if (code == IDEM_OK) {
+        uint64_t last;
+        code =
+            idem_journal_replay(&viewer->disk, SIZE_MAX, &viewer->journal, &last, error);
+        idem_record_set_clear(&viewer->journal); /* read again with the first view */
+    }
     if (code != IDEM_OK) {
-        free(viewer);
+        viewer_close(&viewer->base);
         return code;
     }
-    viewer->base.ops = &viewer_ops;
     *store = &viewer->base;
     return IDEM_OK;
 }

@@ -91,7 +91,8 @@ static void groups_are_committed_without_being_asked(void **state) {
         testing_pause();
     }
     assert_int_equal(stats_of(box).commits, 1);
-    assert_int_equal(stats_of(box).memory_entries, 0);
+    assert_int_equal(stats_of(box).memory_entries, 1); /* until it is merged */
+    assert_int_equal(stats_of(box).keys, 1);
 }
 
 static void a_front_half_full_is_written_before_its_time(void **state) {

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT
  * Every write and every sync of a commit fails once, in turn: what was known stays
- * known, and is on disk when the fault has passed. The calls of LMDB are caught by
- * functions of the same name, hence their visibility. */
+ * known, and is on disk when the fault has passed. The same with a kill at each of
+ * them. The calls of LMDB are caught by functions of the same name, hence their
+ * visibility. */
 #undef _FILE_OFFSET_BITS /* hiredis asks for it; LMDB calls pwrite by that name */
 #define _GNU_SOURCE      /* syscall */
+#include "children.h"
 #include "stores.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +22,7 @@
 #define T0   INT64_C(1700000000000)
 #define KEYS 300
 
-enum fault { FAIL_NO_SPACE, FAIL_IO, SHORT_WRITE, FAIL_MAP };
+enum fault { FAIL_NO_SPACE, FAIL_IO, SHORT_WRITE, FAIL_MAP, KILL };
 
 static struct {
     atomic_int countdown; /* 0: not armed; 1: the next call fails */
@@ -40,6 +43,9 @@ static bool hit(bool maps) {
     }
     if (atomic_fetch_sub(&injected.length, 1) <= 1) {
         atomic_store(&injected.countdown, 0);
+    }
+    if (injected.fault == KILL) {
+        (void)kill(getpid(), SIGKILL);
     }
     atomic_fetch_add(&injected.hits, 1);
     errno = injected.fault == FAIL_NO_SPACE ? ENOSPC : EIO;
@@ -131,7 +137,7 @@ static bool survive(enum fault fault, int nth, int length) {
     arm(fault, nth, length);
     enum idem_code code = idem_store_sync(box.store, NULL);
     bool met = atomic_load(&injected.hits) > 0;
-    assert_int_equal(code != IDEM_OK, met);
+    assert_true(code == IDEM_OK || met); /* it is OK when only the merge was hit */
     idem_store_stats(box.store, &stats);
     assert_int_equal(stats.failing, met);
     assert_all(&box); /* also while the environment is being given up and reopened */
@@ -213,6 +219,125 @@ static void a_map_that_cannot_grow_is_survived(void **state) {
     survive_without_map(1000);
 }
 
+/* Makes all that has been submitted durable, and nothing more: the journal has it. */
+static void journal(struct stores_box *box, uint64_t n) {
+    struct stores_answer claimed = {.calls = 0};
+    stores_submit_claim(box, n, T0, &claimed);
+    stores_await(box->store, &claimed);
+    assert_int_equal(claimed.answer.code, IDEM_OK);
+}
+
+/* Some keys among the records; more of them, and removals of both, in the journal: a merge of three
+ * steps. */
+#define MERGED   2000
+#define JOURNAL  4000
+#define BARRIER  100000
+#define MERGE_AT "embedded://%s/store?commit=1ms"
+
+static void fill_journal(struct stores_box *box) {
+    change(box, 0, MERGED);
+    stores_sync(box);
+    change(box, MERGED, JOURNAL);
+    for (uint64_t n = 0; n < JOURNAL; n += 5) {
+        assert_int_equal(stores_forget(box, n), IDEM_OK);
+    }
+    journal(box, BARRIER);
+}
+
+static void assert_filled(struct stores_box *box) {
+    for (uint64_t n = 0; n < JOURNAL; n++) {
+        assert_int_equal(stores_lookup(box, n, T0).answer.code,
+                         n % 5 == 0 ? IDEM_ERR_NOT_FOUND : IDEM_OK);
+    }
+}
+
+static void assert_merged(struct stores_box *box) {
+    struct idem_store_stats stats;
+    assert_filled(box);
+    stores_sync(box);
+    assert_filled(box);
+    idem_store_stats(box->store, &stats);
+    assert_int_equal(stats.keys, JOURNAL - JOURNAL / 5 + 1);
+    assert_int_equal(stats.memory_entries, 0);
+}
+
+static void a_merge_that_fails_takes_nothing_from_durability(void **state) {
+    (void)state;
+    struct stores_box box = {.store = NULL};
+    struct idem_store_stats stats;
+    stores_make(&box, MERGE_AT);
+    fill_journal(&box);
+    arm(FAIL_NO_SPACE, 1, 100000);
+    stores_sync(&box); /* is content with the journal */
+    idem_store_stats(box.store, &stats);
+    assert_true(stats.failing);
+    assert_true(stats.memory_entries > JOURNAL - MERGED);
+    assert_filled(&box);
+    struct stores_answer claimed = {.calls = 0};
+    stores_submit_claim(&box, BARRIER + 1, T0, &claimed);
+    stores_await(box.store, &claimed);
+    assert_int_equal(claimed.answer.code, IDEM_ERR_TIMEOUT); /* the journal fails, too */
+    assert_true(disarm() > 0);
+    assert_int_equal(stores_forget(&box, BARRIER + 1), IDEM_OK);
+    assert_merged(&box);
+    idem_store_stats(box.store, &stats);
+    assert_false(stats.failing);
+    stores_close(&box);
+    stores_open(&box);
+    assert_merged(&box);
+    stores_remove(&box);
+}
+
+struct killed {
+    struct stores_box *box;
+    int nth;
+};
+
+/* Ends by itself only if the merge took fewer calls. */
+static int merge_until_killed(struct child *child, void *arg) {
+    const struct killed *killed = arg;
+    stores_open(killed->box);
+    fill_journal(killed->box);
+    child_report(child, 1);
+    arm(KILL, killed->nth, 1);
+    stores_sync(killed->box);
+    (void)disarm();
+    child_report(child, 2);
+    return child_await(child) == 0 ? 0 : 1;
+}
+
+/* True while the kill came before the end. */
+static bool survive_kill(int nth) {
+    struct stores_box box = {.store = NULL};
+    struct killed killed = {&box, nth};
+    struct child child;
+    stores_make(&box, MERGE_AT);
+    stores_close(&box);
+    child_start(&child, merge_until_killed, &killed);
+    assert_int_equal(child_result(&child), 1);
+    bool was_killed = child_await(&child) == 0;
+    child_kill(&child);
+    stores_open(&box);
+    assert_merged(&box);
+    stores_close(&box);
+    stores_open(&box);
+    assert_merged(&box);
+    stores_remove(&box);
+    return was_killed;
+}
+
+/* At each write and sync of the merge's steps and of the journal's trimming. */
+static void a_kill_at_any_moment_of_a_merge_loses_nothing(void **state) {
+    (void)state;
+    int nth = 1;
+    while (survive_kill(nth)) {
+        nth += testing_instrumented() ? 7 : 1;
+        assert_in_range(nth, 1, 2000);
+    }
+    assert_true(nth >
+                12); /* three steps and the trimming, of three calls each at least */
+}
+
 /* A store cannot be made: it says so, leaves nothing open, and the next try works. */
 static void each_failure_while_opening_is_reported(void **state) {
     (void)state;
@@ -246,6 +371,8 @@ int main(void) {
         cmocka_unit_test(each_short_write_is_survived),
         cmocka_unit_test(failures_in_a_row_are_survived),
         cmocka_unit_test(a_map_that_cannot_grow_is_survived),
+        cmocka_unit_test(a_merge_that_fails_takes_nothing_from_durability),
+        cmocka_unit_test(a_kill_at_any_moment_of_a_merge_loses_nothing),
         cmocka_unit_test(each_failure_while_opening_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
