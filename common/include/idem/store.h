@@ -160,7 +160,7 @@ struct idem_store {
 
 struct idem_store_options {
     const char *
-        url; /* memory: | embedded:///PATH[?map=64MiB&commit=10ms&front=262144] | redis://... |
+        url; /* memory: | embedded:///PATH[?map=64MiB&commit=10ms&front=524288] | redis://... |
                       * unix:///PATH: see docs/guide/redis.md */
     bool
         read_only; /* for tools beside a running program: lookup, iterate and stats only */

@@ -174,6 +174,8 @@ enum idem_work idem_pace_next(struct idem_embedded *embedded, int64_t *due_ns);
 /* It was done, at the cost of so much processor time; or it failed. */
 void idem_pace_done(struct idem_embedded *embedded, enum idem_work work, int64_t cost_ns);
 void idem_pace_failed(struct idem_embedded *embedded, enum idem_work work);
+/* The front is half full. */
+bool idem_pace_hurried(const struct idem_embedded *embedded);
 /* A group has been frozen, and the first change of the next one may come at any moment. */
 void idem_pace_frozen(struct idem_embedded *embedded);
 

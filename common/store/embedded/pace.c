@@ -20,6 +20,10 @@
 #define SWEEP_ROUNDS                                                                     \
     2 /* after the last change: the round that was under way, and a whole one */
 
+bool idem_pace_hurried(const struct idem_embedded *embedded) {
+    return idem_front_count(embedded) >= embedded->front_max / 2;
+}
+
 static int64_t later(int64_t a, int64_t b) {
     return a > b ? a : b;
 }
@@ -77,7 +81,7 @@ static int64_t merge_due(struct idem_embedded *embedded) {
     if (writer->retries[IDEM_WORK_MERGE].failing) {
         return writer->retries[IDEM_WORK_MERGE].due_ns;
     }
-    if (idem_front_count(embedded) >= embedded->front_max / 2) {
+    if (idem_pace_hurried(embedded)) {
         return 0;
     }
     bool begun = embedded->merging.records != NULL || merge_bound_reached(embedded);

@@ -26,6 +26,7 @@
 #define SWEEP_EACH   8     /* records looked at for each change */
 #define SWEEP_LEAST  256
 #define STEP_MOST    1024 /* changes in one step of a merge; see take_step */
+#define STEP_HURRIED 4096 /* when the front is half full: the disk is slow */
 #define GROWTHS_MOST 32
 #define MOVE_MOST    64 /* records, and bytes of results, moved while the mutex */
 #define MOVE_BYTES   (256 * 1024) /* is held */
@@ -34,6 +35,7 @@
 struct attempt {
     enum idem_work work;
     const struct idem_backlog *merging;
+    size_t step; /* changes */
     int rc;
     bool merged; /* the last step of a merge */
     int64_t cost_ns;
@@ -80,7 +82,8 @@ static bool list_digests(struct idem_merge *merge,
 
 /* A merge takes many transactions, so that a group that has become due meanwhile waits for one of them
  * only; and because each change copies a page, and the pages of the last two transactions cannot be
- * reused: large ones make the file long. Records are independent of each other, so nothing needs the
+ * reused: large ones make the file long (at a million keys, steps of 16384 changes one of 160 bytes a
+ * key, steps of 1024 one of 100). Records are independent of each other, so nothing needs the
  * whole. When all are among the records, the journal is trimmed, in transactions of its own. */
 static int take_step(struct idem_embedded *embedded, struct attempt *attempt) {
     struct idem_merge *merge = &embedded->writer.merge;
@@ -96,7 +99,7 @@ static int take_step(struct idem_embedded *embedded, struct attempt *attempt) {
     struct idem_disk_batch batch = {
         .records = attempt->merging->records,
         .digests = merge->digests + merge->written,
-        .count = left < STEP_MOST ? left : STEP_MOST,
+        .count = left < attempt->step ? left : attempt->step,
     };
     sweep->budget = batch.count * SWEEP_EACH + SWEEP_LEAST;
     int rc = idem_disk_merge(&embedded->disk, &batch, sweep);
@@ -248,7 +251,11 @@ static struct attempt begin(struct idem_embedded *embedded, enum idem_work work)
     writer->sweep.now_ms = embedded->now_ms;
     writer->sweep.round_ended = false;
     writer->sweep.dropped = 0;
-    return (struct attempt){.work = work, .merging = &embedded->merging};
+    return (struct attempt){
+        .work = work,
+        .merging = &embedded->merging,
+        .step = idem_pace_hurried(embedded) ? STEP_HURRIED : STEP_MOST,
+    };
 }
 
 /* Lets the operations that wait for a group go, with the code that they get. */
