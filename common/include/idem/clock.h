@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: MIT
- * The only place that asks the clock. Everything else is told the time, so that tests move it by hand. */
+ * The only place that asks the clock. Everything else is told the time, so that tests
+ * move it by hand. */
 #ifndef IDEM_CLOCK_H
 #define IDEM_CLOCK_H
 
 #include <idem/error.h>
 #include <stdint.h>
 
-/* Milliseconds since 1970-01-01 UTC. Records keep wall-clock times, since they outlive processes. */
+/* Milliseconds since 1970-01-01 UTC. Records keep wall-clock times, since they outlive
+ * processes. */
 IDEM_API int64_t idem_clock_wall_ms(void);
 
-/* Nanoseconds of a clock that never goes back: for measuring and for deadlines inside one process. */
+/* Nanoseconds of a clock that never goes back: for measuring and for deadlines inside
+ * one process. */
 IDEM_API int64_t idem_clock_monotonic_ns(void);
 
-/* Nanoseconds of the processor that the calling thread has taken: for work that must be paced. */
+/* Nanoseconds of the processor that the calling thread has taken: for work that must be
+ * paced. */
 IDEM_API int64_t idem_clock_thread_ns(void);
 
 #endif

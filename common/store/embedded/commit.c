@@ -123,8 +123,8 @@ static void fill_tail(const struct idem_disk *disk) {
     }
 }
 
-/* LMDB calls a write that came out short an input/output error. Where the disk is full, one more byte at
- * the end of the file tells. */
+/* LMDB calls a write that came out short an input/output error. Where the disk is full,
+ * one more byte at the end of the file tells. */
 static int explain(const struct idem_disk *disk, int rc) {
     struct stat status;
     if (rc != EIO || fstat(disk->file.fd, &status) != 0) {

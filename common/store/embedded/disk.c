@@ -61,8 +61,8 @@ int idem_disk_open_journal(struct idem_disk *disk, MDB_txn *txn, bool create) {
     return rc == MDB_SUCCESS && flags != 0 ? MDB_INCOMPATIBLE : rc;
 }
 
-/* Handles outlive the transaction that opened them only if it is committed. Without a journal the file
- * is new, or no store: the meta record tells which. */
+/* Handles outlive the transaction that opened them only if it is committed. Without a
+ * journal the file is new, or no store: the meta record tells which. */
 static int open_databases(struct idem_disk *disk) {
     MDB_txn *txn = NULL;
     int rc = mdb_txn_begin(disk->env, NULL, MDB_RDONLY, &txn);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * The LMDB environment behind the embedded store: one file of records, and one record about itself.
+ * The LMDB environment behind the embedded store: one file of records, and one record
+ * about itself.
  *
- * Threads: write transactions belong to the writer thread. Everything else changes or uses the mapping
- * and is called with the store's mutex held. */
+ * Threads: write transactions belong to the writer thread. Everything else changes or
+ * uses the mapping and is called with the store's mutex held. */
 #ifndef IDEM_STORE_EMBEDDED_DISK_H
 #define IDEM_STORE_EMBEDDED_DISK_H
 
@@ -43,18 +44,20 @@ void idem_disk_close(struct idem_disk *disk);
 /* LMDB's and the system's codes in our words. */
 enum idem_code idem_disk_code(int rc);
 
-/* A consistent view of what is committed; records read in it are borrowed until it ends. Beginning
- * takes no lock. Ending one that has not begun does nothing. */
+/* A consistent view of what is committed; records read in it are borrowed until it
+ * ends. Beginning takes no lock. Ending one that has not begun does nothing. */
 IDEM_MUST_USE enum idem_code idem_disk_view_begin(struct idem_disk *disk);
 void idem_disk_view_end(struct idem_disk *disk);
 
-/* Within a view. State NONE: nothing there. IDEM_ERR_FORMAT, _VERSION: there, but not readable. */
+/* Within a view. State NONE: nothing there. IDEM_ERR_FORMAT, _VERSION: there, but not
+ * readable. */
 IDEM_MUST_USE enum idem_code idem_disk_read(struct idem_disk *disk,
                                             const struct idem_digest *digest,
                                             struct idem_record *record);
 
-/* Within a view: looks at some records from *digest on for one that is live. *digest is the record's
- * with FOUND, and where to go on with MORE. Unreadable records are passed over. */
+/* Within a view: looks at some records from *digest on for one that is live. *digest is
+ * the record's with FOUND, and where to go on with MORE. Unreadable records are passed
+ * over. */
 enum idem_disk_seek {
     IDEM_DISK_FOUND,
     IDEM_DISK_MORE,
@@ -77,15 +80,16 @@ uint64_t idem_disk_count(struct idem_disk *disk);
 /* The same without a view, as it is now; and the bytes of the file in use. */
 void idem_disk_size(struct idem_disk *disk, uint64_t *records, uint64_t *bytes);
 
-/* Doubles the map, or frees what dead readers pin. Outside any view. Returns an LMDB code; on failure
- * the environment is reopened or gone. */
+/* Doubles the map, or frees what dead readers pin. Outside any view. Returns an LMDB
+ * code; on failure the environment is reopened or gone. */
 int idem_disk_grow(struct idem_disk *disk);
 
-/* Reopens an environment that LMDB has given up (MDB_PANIC), or that is gone. Outside any view. */
+/* Reopens an environment that LMDB has given up (MDB_PANIC), or that is gone. Outside
+ * any view. */
 int idem_disk_heal(struct idem_disk *disk);
 
-/* A write transaction. end commits it, or gives it up where rc is a failure, and returns the code that
- * counts. */
+/* A write transaction. end commits it, or gives it up where rc is a failure, and
+ * returns the code that counts. */
 int idem_disk_begin(struct idem_disk *disk, MDB_txn **txn);
 int idem_disk_end(struct idem_disk *disk, MDB_txn *txn, int rc);
 
@@ -105,7 +109,8 @@ struct idem_sweep {
     bool round_ended;
 };
 
-/* Writes the batch among the records, sweeps, and syncs: one transaction. Returns an LMDB code. */
+/* Writes the batch among the records, sweeps, and syncs: one transaction. Returns an
+ * LMDB code. */
 int idem_disk_merge(struct idem_disk *disk, const struct idem_disk_batch *batch,
                     struct idem_sweep *sweep);
 

@@ -1,62 +1,68 @@
 /* SPDX-License-Identifier: MIT
  * The embedded store: LMDB under a front in memory, and one thread that writes.
  *
- * Why. A broker's thread may not wait for a disk, and LMDB's write transactions do nothing else. So the
- * caller's thread only ever changes tables in memory and reads LMDB's map; a writer thread makes the
- * changes durable behind it, many at a time. And a B-tree is the wrong place for them to be durable
- * in: digests are random, so each change copies and writes a page of its own. So a group of changes is
- * first appended to a journal, a second database in the same file, where it takes a few pages; and a
- * hundred thousand changes later all of them are merged among the records in ascending order, where
- * neighbours share pages. LMDB makes both atomic; there is no log of our own.
+ * Why. A broker's thread may not wait for a disk, and LMDB's write transactions do
+ * nothing else. So the caller's thread only ever changes tables in memory and reads
+ * LMDB's map; a writer thread makes the changes durable behind it, many at a time. And
+ * a B-tree is the wrong place for them to be durable in: digests are random, so each
+ * change copies and writes a page of its own. So a group of changes is first appended
+ * to a journal, a second database in the same file, where it takes a few pages; and a
+ * hundred thousand changes later all of them are merged among the records in ascending
+ * order, where neighbours share pages. LMDB makes both atomic; there is no log of our
+ * own.
  *
- * How. The front is four tables from digests to records, where a removal is a record of state NONE. They
- * are looked at from new to old, and then LMDB:
+ * How. The front is four tables from digests to records, where a removal is a record of
+ * state NONE. They are looked at from new to old, and then LMDB:
  *
  *   active      what changes now
- *   frozen      being journalled: the active group of a moment ago. When its time has come (commit=,
- *               counted from its first change) the writer swaps it for an empty one. Nobody changes it
- *               now, so the writer reads it without the mutex
- *   journalled  on disk in the journal: each frozen group is copied into it when it is committed, some
- *               records at a time
- *   merging     the journalled table of a moment ago, swapped in the same way; the writer takes it to
- *               the records in steps, with the groups that fall due in between, and then removes its
- *               part of the journal
+ *   frozen      being journalled: the active group of a moment ago. When its time has
+ *               come (commit=, counted from its first change) the writer swaps it for
+ *               an empty one. Nobody changes it now, so the writer reads it without
+ *               the mutex
+ *   journalled  on disk, in the journal: each frozen group is copied into it when it is
+ *               committed, some records at a time
+ *   merging     the journalled table of a moment ago, swapped in the same way. The
+ *               writer takes it to the records in steps, with the groups that fall due
+ *               in between, and then removes its part of the journal
  *
- * The mutex is held for microseconds, never across anything that waits for a disk, except when the map is
- * grown or reopened. pace.c says when each of this is due.
+ * The mutex is held for microseconds, never across anything that waits for a disk,
+ * except when the map is grown or reopened. pace.c says when each of this is due.
  *
- * A claim that is completed or abandoned before its group is frozen never reaches the disk as pending;
- * one that is not, does, so that the next incarnation finds it. What was told to whom is on disk:
+ * A claim that is completed or abandoned before its group is frozen never reaches the
+ * disk as pending; one that is not, does, so that the next incarnation finds it.
  *
- *   durable operations are answered by idem_store_dispatch() when their group is journalled (event_fd
- *   becomes readable), or with IDEM_ERR_TIMEOUT when it could not be: the change stands in memory, is
- *   tried again, and may become durable later. They wait for one step of a merge at most, and for
- *   their own group;
- *   all others are answered at once.
+ * Durable operations are answered by idem_store_dispatch() when their group is
+ * journalled (event_fd becomes readable), or with IDEM_ERR_TIMEOUT when it could not be:
+ * the change stands in memory, is tried again, and may become durable later. They wait
+ * for one step of a merge at most, and for their group. All others are answered at once.
  *
- * A crash (kill -9, power loss) ...        leaves on disk
- *   before the group of a claim commits    nothing: the next copy is new, and is delivered
- *   after that, before complete's commits  pending, of a dead incarnation: the next copy takes it over
- *                                          at once, and is in doubt
- *   after complete's group commits         done: the next copy is a duplicate
- *   while a group is being committed       all of a transaction or nothing of it: LMDB writes to free
- *                                          pages, syncs, and then moves one meta page, synchronously.
- *                                          Groups beyond 8 MiB take several transactions
- *   between commit and dispatch            the record; the operation was never answered
- *   between two steps of a merge           the whole journal, some of it among the records as well:
- *                                          opening replays the journal into the front, and it is
- *                                          merged again, which changes nothing
- *   while the journal is being trimmed     all of it among the records, and the newer part of the
- *                                          journal: the oldest goes first, so what is left holds the
- *                                          newest word on each digest that it mentions
- * So without durable, a crash forgets at most the last commit= interval and the time that the disk needs
- * for one group and one step; kill -9 and power loss cost the same. Closing merges everything.
+ * A crash (kill -9, power loss) ...     leaves on disk
+ *   before a claim's group is committed nothing: the next copy is new, and delivered
+ *   before its completion's group is    pending, of a dead incarnation: the next copy
+ *                                       takes it over at once, and is in doubt
+ *   after that                          done: the next copy is a duplicate
+ *   during a commit                     all of a transaction, or nothing of it: LMDB
+ *                                       writes to free pages, syncs, and then moves one
+ *                                       meta page, synchronously. Groups of more than
+ *                                       8 MiB take several transactions
+ *   between commit and dispatch         the record; the operation was never answered
+ *   between two steps of a merge        the whole journal, some of it among the records
+ *                                       as well: opening replays the journal into the
+ *                                       front, and merging it again changes nothing
+ *   while the journal is trimmed        all of it among the records, and its newer part:
+ *                                       the oldest goes first, so what is left holds the
+ *                                       newest word on each digest that it mentions
  *
- * A disk that does not take a group (full, read only, failing): the group stays frozen and is tried
- * again, from every 100 ms to every second; the active group fills up; all keep recognising. The same
- * with the steps of a merge, while the journal goes on. When the front holds front= entries, new claims
- * get IDEM_ERR_FULL: what is known is still recognised, what is new is not claimed. Completions and
- * removals may use as much again, so that claims can end. */
+ * So without durable, a crash forgets at most the last commit= interval and the time
+ * that the disk needs for one group and one step; kill -9 and power loss cost the same.
+ * Closing merges everything.
+ *
+ * A disk that does not take a group (full, read only, failing): the group stays frozen
+ * and is tried again, from every 100 ms to every second; the active group fills up; all
+ * keep recognising. The same with the steps of a merge, while the journal goes on. When
+ * the front holds front= entries, new claims get IDEM_ERR_FULL: what is known is still
+ * recognised, what is new is not claimed. Completions and removals may use as much
+ * again, so that claims can end. */
 #include "store/embedded/embedded.h"
 
 #include "store/backend.h"
@@ -163,9 +169,9 @@ void idem_waiters_splice(struct idem_waiters *to, struct idem_waiters *from) {
     *from = (struct idem_waiters){NULL, NULL};
 }
 
-/* What is on disk, and what memory adds to it. It may be wrong by what was purged on disk while a newer
- * word on it stood in memory, and after a crash by what the journal and the records both hold: until
- * the next merge ends. */
+/* What is on disk, and what memory adds to it. It may be wrong by what was purged on
+ * disk while a newer word on it stood in memory, and after a crash by what the journal
+ * and the records both hold: until the next merge ends. */
 static uint64_t count_keys(const struct idem_embedded *embedded) {
     int64_t keys = (int64_t)embedded->stats.keys + embedded->active.delta +
                    embedded->frozen.delta + embedded->journalled.delta +
@@ -209,8 +215,8 @@ static void embedded_dispatch(struct idem_store *store) {
     }
 }
 
-/* Waits for the merge as well, so that whoever fills a store and syncs now and then finds room in the
- * front. A merge that fails takes nothing from durability. */
+/* Waits for the merge as well, so that whoever fills a store and syncs now and then
+ * finds room in the front. A merge that fails takes nothing from durability. */
 static enum idem_code embedded_sync(struct idem_store *store, struct idem_error *error) {
     struct idem_embedded *embedded = idem_embedded_of(store);
     struct idem_writer *writer = &embedded->writer;
@@ -251,7 +257,8 @@ static void free_parts(struct idem_embedded *embedded) {
     free(embedded);
 }
 
-/* From here on the operations that callbacks submit are refused, so that all this comes to an end. */
+/* From here on the operations that callbacks submit are refused, so that all this comes
+ * to an end. */
 static void embedded_close(struct idem_store *store) {
     struct idem_embedded *embedded = idem_embedded_of(store);
     (void)pthread_mutex_lock(&embedded->mutex);
@@ -283,7 +290,8 @@ static const struct idem_store_ops embedded_ops = {
     .close = embedded_close,
 };
 
-/* The writer's deadlines are of the monotonic clock: a stepped wall clock must not stop the commits. */
+/* The writer's deadlines are of the monotonic clock: a stepped wall clock must not stop
+ * the commits. */
 static int init_sync(struct idem_embedded *embedded) {
     pthread_condattr_t attributes;
     int rc = pthread_condattr_init(&attributes);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The embedded store's own header: what its files share. The design is told in embedded.c. */
+ * The embedded store's own header: what its files share. The design is told in
+ * embedded.c. */
 #ifndef IDEM_STORE_EMBEDDED_EMBEDDED_H
 #define IDEM_STORE_EMBEDDED_EMBEDDED_H
 
@@ -58,7 +59,8 @@ struct idem_retry {
     int64_t wait_ns;
 };
 
-/* The steps of a merge: its digests in ascending order, and how many of them are written. */
+/* The steps of a merge: its digests in ascending order, and how many of them are
+ * written. */
 struct idem_merge {
     struct idem_digest *digests; /* NULL: not listed yet */
     size_t count;
@@ -146,9 +148,9 @@ void idem_embedded_lookup(struct idem_store *store, const struct idem_digest *di
 void idem_embedded_forget(struct idem_store *store, const struct idem_digest *digest,
                           idem_store_done *done, void *arg);
 
-/* Visits each live record once: those in front, which must not change, then those on disk of which front
- * knows nothing. Takes the mutex (NULL: none) for one record at a time, never during a visit
- * (iterate.c). */
+/* Visits each live record once: those in front, which must not change, then those on
+ * disk of which front knows nothing. Takes the mutex (NULL: none) for one record at a
+ * time, never during a visit (iterate.c). */
 struct idem_walk {
     struct idem_disk *disk;
     pthread_mutex_t *mutex;
@@ -163,20 +165,45 @@ IDEM_MUST_USE enum idem_code idem_embedded_iterate(struct idem_store *store,
                                                    idem_store_visit *visit, void *arg,
                                                    struct idem_error *error);
 
-/* The writer thread (writer.c). start: errno, or 0. stop: a last attempt to write, then the end. */
+/* One piece of the writer's work, so that it can run without the mutex: what it is, what
+ * has come of it, and what is left to do about it. */
+struct idem_attempt {
+    enum idem_work work;
+    const struct idem_backlog *merging;
+    size_t step; /* changes */
+    int rc;
+    bool merged; /* the last step of a merge */
+    int64_t cost_ns;
+    uint64_t growths;
+    uint64_t disk_records;
+    uint64_t disk_bytes;
+    struct idem_record_set *group_to_clear;
+    struct idem_record_set *backlog_to_clear;
+    size_t waiting; /* records that are not where they should be */
+    bool report_failure;
+    bool report_recovery;
+};
+
+/* The part of an attempt that waits for the disk (work.c). */
+void idem_work_run(struct idem_embedded *embedded, struct idem_attempt *attempt);
+
+/* The writer thread (writer.c). start: errno, or 0. stop: a last attempt to write, then
+ * the end. */
 IDEM_MUST_USE int idem_writer_start(struct idem_embedded *embedded);
 void idem_writer_stop(struct idem_embedded *embedded);
-/* With the mutex held: the group that the latest change is in; what was committed if there is none. */
+/* With the mutex held: the group that the latest change is in; what was committed if
+ * there is none. */
 uint64_t idem_writer_latest(const struct idem_embedded *embedded);
 
-/* With the mutex held: what is to be done next, and when (pace.c). 0: at once; INT64_MAX: never. */
+/* With the mutex held: what is to be done next, and when (pace.c). 0: at once;
+ * INT64_MAX: never. */
 enum idem_work idem_pace_next(struct idem_embedded *embedded, int64_t *due_ns);
 /* It was done, at the cost of so much processor time; or it failed. */
 void idem_pace_done(struct idem_embedded *embedded, enum idem_work work, int64_t cost_ns);
 void idem_pace_failed(struct idem_embedded *embedded, enum idem_work work);
 /* The front is half full. */
 bool idem_pace_hurried(const struct idem_embedded *embedded);
-/* A group has been frozen, and the first change of the next one may come at any moment. */
+/* A group has been frozen; the first change of the next one may come any moment. */
 void idem_pace_frozen(struct idem_embedded *embedded);
 
 /* A store opened for reading only (viewer.c). */

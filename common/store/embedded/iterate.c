@@ -21,7 +21,8 @@ static void unlock(pthread_mutex_t *mutex) {
     }
 }
 
-/* Finds the next record and makes its result our own, since the view does not outlive the mutex. */
+/* Finds the next record and makes its result our own, since the view does not outlive
+ * the mutex. */
 static enum idem_disk_seek seek(const struct idem_walk *walk, struct idem_digest *digest,
                                 struct idem_answer *answer, uint8_t **result) {
     enum idem_disk_seek step = IDEM_DISK_END;
@@ -81,8 +82,8 @@ static enum idem_code copy_front(struct idem_embedded *embedded,
     return code;
 }
 
-/* Visits what is live in memory, and then on disk, but for what is known of in memory: each record
- * once, even if it arrives on disk meanwhile. */
+/* Visits what is live in memory, and then on disk, but for what is known of in memory:
+ * each record once, even if it arrives on disk meanwhile. */
 enum idem_code idem_walk(const struct idem_walk *walk, idem_store_visit *visit, void *arg,
                          struct idem_error *error) {
     struct idem_table_cursor cursor = {0, 0};

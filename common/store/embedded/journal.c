@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The journal on disk: the database "journal", from numbers (8 bytes, big endian) to blobs.
+ * The journal on disk: the database "journal", from numbers (8 bytes, big endian) to
+ * blobs.
  *
  * A blob is a row of entries, without gaps:
  *
@@ -8,8 +9,9 @@
  *       16      4  length of the record, little endian; 0: the record was removed
  *       20         the record, as record.h has it
  *
- * Blobs of about half a page lie within pages, two on each. Larger values would need pages in a row, for
- * which LMDB searches its list of free ones from end to end; only a long result takes that way. */
+ * Blobs of about half a page lie within pages, two on each. Larger values would need
+ * pages in a row, for which LMDB searches its list of free ones from end to end; only a
+ * long result takes that way. */
 #include "store/embedded/journal.h"
 
 #include "store/record.h"
@@ -32,7 +34,8 @@ static void put_number(uint8_t key[NUMBER_SIZE], uint64_t number) {
     }
 }
 
-/* False: no key of ours. The highest number is none, so that there is always a next one. */
+/* False: no key of ours. The highest number is none, so that there is always a next
+ * one. */
 static bool get_number(const MDB_val *key, uint64_t *number) {
     const uint8_t *bytes = key->mv_data;
     *number = 0;

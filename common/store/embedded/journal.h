@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The journal: groups of changes, one behind the other, until they are merged among the records. */
+ * The journal: groups of changes, one behind the other, until they are merged among the
+ * records. */
 #ifndef IDEM_STORE_EMBEDDED_JOURNAL_H
 #define IDEM_STORE_EMBEDDED_JOURNAL_H
 
@@ -8,7 +9,8 @@
 /* A result counts against the bounds of the front like so many entries. */
 #define IDEM_RESULT_BYTES_PER_ENTRY 256
 
-/* What of a set is to be written, and how far that has come: some MiB in each transaction. */
+/* What of a set is to be written, and how far that has come: some MiB in each
+ * transaction. */
 struct idem_journal_group {
     const struct idem_record_set *records;
     struct idem_table_cursor next; /* moves only with a commit */
@@ -17,16 +19,18 @@ struct idem_journal_group {
     bool complete;
 };
 
-/* Appends the next piece of the group, and syncs: one transaction. Returns an LMDB code. */
+/* Appends the next piece of the group, and syncs: one transaction. Returns an LMDB
+ * code. */
 int idem_journal_append(struct idem_disk *disk, struct idem_journal_group *group);
 
-/* Removes blobs up to this one, the oldest first: one transaction, which takes some thousand. *complete:
- * no such blob is left. */
+/* Removes blobs up to this one, the oldest first: one transaction, which takes some
+ * thousand. *complete: no such blob is left. */
 int idem_journal_trim(struct idem_disk *disk, uint64_t last, bool *complete);
 
-/* Within a view: reads the whole journal into a set, the newest word on each digest; and *last as above,
- * 0 where the journal is empty. IDEM_ERR_FORMAT, _VERSION: it is not to be read. IDEM_ERR_FULL: it has
- * more than most records, or longer results than so many may have. On errors the set holds a part. */
+/* Within a view: reads the whole journal into a set, the newest word on each digest;
+ * and *last as above, 0 where the journal is empty. IDEM_ERR_FORMAT, _VERSION: it is
+ * not to be read. IDEM_ERR_FULL: it has more than most records, or longer results than
+ * so many may have. On errors the set holds a part. */
 IDEM_MUST_USE enum idem_code idem_journal_read(struct idem_disk *disk, size_t most,
                                                struct idem_record_set *records,
                                                uint64_t *last);

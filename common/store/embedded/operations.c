@@ -63,7 +63,8 @@ static enum place place_of(const struct idem_embedded *embedded,
     return set == embedded->frozen.records ? IN_FROZEN : ON_DISK;
 }
 
-/* Looks in the order of newness. A view of the disk stays open until finish: found may borrow. */
+/* Looks in the order of newness. A view of the disk stays open until finish: found may
+ * borrow. */
 static enum idem_code find(struct operation *operation) {
     struct idem_embedded *embedded = operation->embedded;
     const struct idem_record_set *sets[IDEM_FRONT_SETS];
@@ -146,8 +147,8 @@ static bool has_room(const struct operation *operation, size_t most, size_t resu
            (result_len == 0 || held <= most * IDEM_RESULT_BYTES_PER_ENTRY);
 }
 
-/* Puts next (state NONE: removal) into the active group. The writer is woken by the first change of a
- * group, and when half of the front is used up. */
+/* Puts next (state NONE: removal) into the active group. The writer is woken by the
+ * first change of a group, and when half of the front is used up. */
 static enum idem_code change(struct operation *operation, const struct idem_record *next,
                              size_t most) {
     struct idem_embedded *embedded = operation->embedded;
@@ -171,8 +172,9 @@ static enum idem_code change(struct operation *operation, const struct idem_reco
     return IDEM_OK;
 }
 
-/* What has been claimed must be able to end: completions, and removals, may use the front up to twice
- * its bound. Each needs a record, so there are no more of them than claims. */
+/* What has been claimed must be able to end: completions, and removals, may use the
+ * front up to twice its bound. Each needs a record, so there are no more of them than
+ * claims. */
 static size_t most_for_endings(const struct idem_embedded *embedded) {
     return 2 * embedded->front_max;
 }

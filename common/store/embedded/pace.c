@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * When the writer thread does what: group by group, merges in between, and not more than it must.
+ * When the writer thread does what: group by group, merges in between, and not more
+ * than it must.
  *
- * A group is due commit= after its first change. A merge is due when a quarter of the front waits for
- * one, or some time after the first record has begun to. After each piece of work the writer rests four
- * times as long as the piece took of the processor, so that it takes a fifth of a core at most: a group
- * rests after a group, a merge after either. Rests end when someone waits for durability, when a sync
- * asks, or when the front is half full. */
+ * A group is due commit= after its first change. A merge is due when a quarter of the
+ * front waits for one, or some time after the first record has begun to. After each
+ * piece of work the writer rests four times as long as the piece took of the processor,
+ * so that it takes a fifth of a core at most: a group rests after a group, a merge
+ * after either. Rests end when someone waits for durability, when a sync asks, or when
+ * the front is half full. */
 #include "store/embedded/embedded.h"
 
 #include <idem/clock.h>

@@ -52,8 +52,8 @@ static void viewer_forget(struct idem_store *store, const struct idem_digest *di
     idem_answer_code(IDEM_ERR_UNSUPPORTED, done, arg);
 }
 
-/* A view, with the journal as it is in it. Reading that again whenever the writer has moved on takes
- * some milliseconds. */
+/* A view, with the journal as it is in it. Reading that again whenever the writer has
+ * moved on takes some milliseconds. */
 static enum idem_code begin_view(struct viewer *viewer) {
     struct idem_disk *disk = &viewer->disk;
     uint64_t last;
@@ -84,7 +84,8 @@ static void viewer_lookup(struct idem_store *store, const struct idem_digest *di
     free(result);
 }
 
-/* What the visitor looks up may make the viewer read the journal anew: the walk has a copy. */
+/* What the visitor looks up may make the viewer read the journal anew: the walk has a
+ * copy. */
 static enum idem_code viewer_iterate(struct idem_store *store, int64_t now_ms,
                                      idem_store_visit *visit, void *arg,
                                      struct idem_error *error) {

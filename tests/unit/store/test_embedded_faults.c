@@ -227,8 +227,8 @@ static void journal(struct stores_box *box, uint64_t n) {
     assert_int_equal(claimed.answer.code, IDEM_OK);
 }
 
-/* Some keys among the records; more of them, and removals of both, in the journal: a merge of three
- * steps. */
+/* Some keys among the records; more of them, and removals of both, in the journal: a
+ * merge of three steps. */
 #define MERGED   2000
 #define JOURNAL  4000
 #define BARRIER  100000

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The journal of the embedded store: what is in it is found, replayed and merged; what cannot be in it
- * is refused. */
+ * The journal of the embedded store: what is in it is found, replayed and merged; what
+ * cannot be in it is refused. */
 #include "children.h"
 #include "stores.h"
 
@@ -28,7 +28,8 @@ static struct idem_store_stats stats_of(struct stores_box *box) {
     return stats;
 }
 
-/* All that was submitted before a durable operation is durable with it; a sync would merge it as well. */
+/* All that was submitted before a durable operation is durable with it; a sync would
+ * merge it as well. */
 static bool journal_all(struct stores_box *box, uint64_t barrier) {
     struct stores_answer claimed = {.calls = 0};
     stores_submit_claim(box, barrier, T0, &claimed);
@@ -70,7 +71,8 @@ static void assert_replayed(struct stores_box *box, uint64_t from, uint64_t keys
     }
 }
 
-/* The values in one of the file's databases, by LMDB itself; the store is closed, or in a child. */
+/* The values in one of the file's databases, by LMDB itself; the store is closed, or in
+ * a child. */
 struct raw {
     MDB_env *env;
     MDB_txn *txn;
@@ -252,7 +254,8 @@ static bool count_visit(void *arg, const struct idem_digest *digest,
     return true;
 }
 
-/* Told how many keys are live, it reports whether it sees them all, and the forgotten one not. */
+/* Told how many keys are live, it reports whether it sees them all, and the forgotten
+ * one not. */
 static int look_into_store(struct child *child, void *arg) {
     struct stores_box view = *(struct stores_box *)arg;
     struct idem_error error;
