@@ -2,6 +2,7 @@
  * What subscribers saw, compared with what they should have seen; and the broker's own figures. */
 #include "watch.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,25 +87,29 @@ unsigned long watch_read_figure(struct broker *broker, const char *name) {
     return value;
 }
 
-/* Until it is value or, where more is true, higher. */
-static void wait_for_figure(struct broker *broker, const char *name, unsigned long value,
-                            bool more) {
+/* Until it is between the two. */
+static void wait_for_figure(struct broker *broker, const char *name, unsigned long least,
+                            unsigned long most) {
     struct mqtt *client = subscribe_to_figure(broker, name);
     int64_t deadline = testing_deadline();
     unsigned long seen;
     do {
         seen = strtoul(mqtt_receive(client)->payload, NULL, 10);
         if (testing_remaining_ms(deadline) == 0) {
-            fail_msg("%s is %lu instead of %lu", name, seen, value);
+            fail_msg("%s is %lu, not between %lu and %lu", name, seen, least, most);
         }
-    } while (seen != value && !(more && seen > value));
+    } while (seen < least || seen > most);
     mqtt_disconnect(client);
 }
 
 void watch_figure_reaches(struct broker *broker, const char *name, unsigned long value) {
-    wait_for_figure(broker, name, value, true);
+    wait_for_figure(broker, name, value, ULONG_MAX);
+}
+
+void watch_figure_sinks(struct broker *broker, const char *name, unsigned long value) {
+    wait_for_figure(broker, name, 0, value);
 }
 
 void watch_figure(struct broker *broker, const char *name, unsigned long value) {
-    wait_for_figure(broker, name, value, false);
+    wait_for_figure(broker, name, value, value);
 }

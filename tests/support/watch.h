@@ -27,6 +27,8 @@ unsigned long watch_read_figure(struct broker *broker, const char *name);
 
 /* Waits until a figure is that high. */
 void watch_figure_reaches(struct broker *broker, const char *name, unsigned long value);
+/* Waits until a figure is no higher than that. */
+void watch_figure_sinks(struct broker *broker, const char *name, unsigned long value);
 
 /* Waits until the broker publishes that value (a whole number) on a topic below $SYS/broker/idem/. */
 void watch_figure(struct broker *broker, const char *name, unsigned long value);
