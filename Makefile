@@ -92,8 +92,8 @@ run: ## start a private Mosquitto with the plugin on 127.0.0.1:1883 (PORT= for a
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@PORT=$(PORT) tools/run.sh
 
-demo: ## the whole story by itself: duplicates in, one copy of each out, in a table
-	@tools/deps.sh build run
+demo: ## the whole story by itself, both brokers: duplicates in, one copy of each out, in a table
+	@tools/deps.sh build run demo
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@tools/demo.sh
 
@@ -108,7 +108,7 @@ install: all ## install into $(DESTDIR)$(PREFIX)
 	ln -sf libidem.so.0 $(DESTDIR)$(PREFIX)/lib/libidem.so
 	install -m 644 common/include/idem/*.h $(DESTDIR)$(PREFIX)/include/idem/
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 644 docs/man/idemctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 docs/man/idemctl.1 docs/man/idem-bridge.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/idem/
 	install -m 644 examples/*.yaml examples/*.conf $(DESTDIR)$(PREFIX)/share/doc/idem/examples/
 

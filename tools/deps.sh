@@ -30,6 +30,10 @@ build    library:librabbitmq             librabbitmq-dev
 build    library:libevent_core           libevent-dev
 run      command:mosquitto               mosquitto
 run      command:mosquitto_pub           mosquitto-clients
+demo     command:redis-server            redis-server
+demo     command:redis-cli               redis-tools
+demo     command:/usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server
+demo     command:amqp-publish            amqp-tools
 test     command:redis-server            redis-server
 test     command:/usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server
 test     library:cmocka                  libcmocka-dev
@@ -84,8 +88,8 @@ root_prefix() {
   fi
 }
 
-# The broker's package starts a broker of its own on port 1883 and at every boot. Only its program is
-# wanted here, so a service that this script brought is put to rest again.
+# A server's package starts a server of its own, now and at every boot. Only its program is wanted here,
+# so a service that this script brought is put to rest again.
 rest_service() {
   local service=$1
   if [ -d /run/systemd/system ]; then
@@ -104,9 +108,10 @@ apt() {
 }
 
 install_packages() {
-  local had_broker=no had_redis=no
-  command -v mosquitto >/dev/null && had_broker=yes
-  command -v redis-server >/dev/null && had_redis=yes
+  local service new_services=()
+  for service in mosquitto redis-server rabbitmq-server; do
+    command -v $service >/dev/null || new_services+=("$service")
+  done
   log=$(mktemp)
   trap 'rm -f "$log"' EXIT
   echo "deps: installing ${missing_packages[*]}"
@@ -116,12 +121,11 @@ install_packages() {
     return 1
   fi
   hash -r
-  if [ $had_broker = no ] && command -v mosquitto >/dev/null; then
-    rest_service mosquitto
-  fi
-  if [ $had_redis = no ] && command -v redis-server >/dev/null; then
-    rest_service redis-server
-  fi
+  for service in "${new_services[@]}"; do
+    if command -v "$service" >/dev/null; then
+      rest_service "$service"
+    fi
+  done
 }
 
 groups=${*:-build run test}
