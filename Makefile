@@ -17,7 +17,10 @@ comma := ,
 BUILD := build$(if $(SANITIZER),/$(subst $(comma),-,$(SANITIZER)))
 
 PACKAGES := lmdb libsodium json-c yaml-0.1 hiredis
-LIB_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
+# TLS to Redis, where OpenSSL is there; without it rediss:// is refused. OPENSSL= leaves it out.
+OPENSSL := $(shell pkg-config --exists openssl 2>/dev/null && echo openssl)
+PACKAGES += $(OPENSSL)
+LIB_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null) $(if $(OPENSSL),-DIDEM_HAVE_OPENSSL)
 LIB_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 BRIDGE_LIBS := $(shell pkg-config --libs librabbitmq libevent_core 2>/dev/null)
 

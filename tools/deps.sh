@@ -24,6 +24,7 @@ build    library:libsodium               libsodium-dev
 build    library:json-c                  libjson-c-dev
 build    library:yaml-0.1                libyaml-dev
 build    library:hiredis                 libhiredis-dev
+build    library:openssl                 libssl-dev
 build    library:libmosquitto            libmosquitto-dev
 build    header:mosquitto_broker.h       mosquitto-dev
 build    library:librabbitmq             librabbitmq-dev
@@ -35,6 +36,7 @@ demo     command:redis-cli               redis-tools
 demo     command:/usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server
 demo     command:amqp-publish            amqp-tools
 test     command:redis-server            redis-server
+test     command:openssl                 openssl
 test     command:/usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server
 test     library:cmocka                  libcmocka-dev
 test     command:valgrind                valgrind

@@ -2,8 +2,6 @@
  * Parsing of a URL's parameters. */
 #include "store/url.h"
 
-#include <idem/span.h>
-
 #define NUMBER_MAX (UINT64_MAX / 10 - 9)
 
 static struct idem_url_parameter *parameter_called(struct idem_url_parameter *parameters,
@@ -34,6 +32,10 @@ static bool take_number(struct idem_span *text, uint64_t *number) {
 
 static bool parse_value(struct idem_url_parameter *parameter, struct idem_span text) {
     uint64_t number = 0;
+    if (parameter->units == NULL) {
+        parameter->text = text;
+        return text.len > 0;
+    }
     if (!take_number(&text, &number)) {
         return false;
     }

@@ -4,6 +4,7 @@
 #define IDEM_STORE_URL_H
 
 #include <idem/error.h>
+#include <idem/span.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,13 +17,15 @@ struct idem_url_unit {
 
 struct idem_url_parameter {
     const char *name;
-    const struct idem_url_unit *units; /* ends with a NULL name */
+    const struct idem_url_unit
+        *units; /* ends with a NULL name; NULL: a text, no number */
     uint64_t least;
     uint64_t most;
     const char *
         form; /* what is right, for messages: "a size from 1MiB to 1TiB, such as 64MiB" */
     uint64_t value; /* the default before, what was given afterwards */
     bool given;
+    struct idem_span text; /* of a text: what was given, as it stands in the query */
 };
 
 /* query: what follows the question mark; NULL: nothing. IDEM_ERR_INVALID: unknown or

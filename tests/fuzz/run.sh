@@ -23,7 +23,7 @@ if [ ${#names[@]} = 0 ]; then
   exit 1
 fi
 
-libraries=$(pkg-config --libs lmdb libsodium json-c yaml-0.1 hiredis)
+libraries=$(pkg-config --libs lmdb libsodium json-c yaml-0.1 hiredis openssl)
 build() { # NAME...
   make --no-print-directory -s -j2 CC=clang BUILD=$out SANITIZER=fuzzer-no-link,$sanitizers \
     CFLAGS=-fno-sanitize-recover=all $out/libidem.a "${@/#/$out/obj/tests/fuzz/fuzz_}"

@@ -5,14 +5,14 @@
 #define TESTS_STORES_H
 
 #include "files.h"
-#include "redis.h"
+#include "redis_tls.h"
 #include "testing.h"
 
 #include <idem/store.h>
 
 /* One way to run the contract: a backend by its URL. %s in the URL is the private
  * directory; one that begins with unix: gets a Redis server in there, which hides from
- * the user shy (password pw) what it is. */
+ * the user shy (password pw) what it is; rediss: alone stands for one over TLS. */
 struct stores_variant {
     const char *name;
     const char *url;
@@ -28,9 +28,10 @@ size_t stores_variants(const struct stores_variant **variants);
 struct stores_box {
     struct idem_store *store;
     struct redis_server redis; /* where the URL asks for one */
+    struct redis_tls tls;
     bool sync_each;
     char dir[FILES_PATH_MAX];
-    char url[2 * FILES_PATH_MAX];
+    char url[6 * FILES_PATH_MAX];
     struct idem_log log; /* set before opening, where the test wants one */
 };
 

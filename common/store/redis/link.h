@@ -13,23 +13,29 @@ struct idem_redis_link {
     struct idem_bytes out; /* commands that the operating system has not taken yet */
     uint64_t
         sent; /* bytes of commands that it has taken since the connection was begun */
+    struct idem_tls *tls;   /* owned; NULL: plain */
+    struct idem_bytes wire; /* TLS: what is to be sent of handshake and records */
+    bool heard;             /* TLS: something came after the handshake */
+    size_t sealed;          /* TLS: bytes at the front of out whose record is in wire */
 };
 
 void idem_redis_link_init(struct idem_redis_link *link);
 
 /* Begins to connect; the socket becomes writable when that is decided. attempt picks one of the host's
  * addresses in turn. A host name is resolved here, which blocks for as long as the resolver takes; an
- * address is not. IDEM_ERR_UNAVAILABLE, IDEM_ERR_NOMEM. */
+ * address is not. tls: NULL for a plain connection. IDEM_ERR_UNAVAILABLE, IDEM_ERR_NOMEM. */
 IDEM_MUST_USE enum idem_code idem_redis_link_connect(struct idem_redis_link *link,
                                                      const struct idem_endpoint *endpoint,
                                                      unsigned attempt,
+                                                     struct idem_tls_context *tls,
                                                      struct idem_error *error);
 
 /* After the socket became writable: whether the connection stands. */
 IDEM_MUST_USE enum idem_code idem_redis_link_connected(struct idem_redis_link *link,
                                                        struct idem_error *error);
 
-/* Sends what the operating system takes. More is left where link->out is not empty. */
+/* Sends what the operating system takes, after the handshake where there has to be one. A command counts
+ * as sent when the system has taken the whole of the record that it ends in. */
 IDEM_MUST_USE enum idem_code idem_redis_link_send(struct idem_redis_link *link,
                                                   struct idem_error *error);
 
@@ -38,6 +44,12 @@ IDEM_MUST_USE enum idem_code idem_redis_link_send(struct idem_redis_link *link,
 IDEM_MUST_USE enum idem_code idem_redis_link_receive(struct idem_redis_link *link,
                                                      bool *more,
                                                      struct idem_error *error);
+
+/* Whether there is more to send as soon as the socket takes it; a handshake may have to come first. */
+bool idem_redis_link_unsent(const struct idem_redis_link *link);
+
+/* Whether the other side has to answer a handshake first. */
+bool idem_redis_link_shaking(const struct idem_redis_link *link);
 
 /* The offset in the stream of commands behind the last one added. */
 static inline uint64_t idem_redis_link_end(const struct idem_redis_link *link) {

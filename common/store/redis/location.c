@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Parsing of redis://, rediss://, unix://, redis+sentinel:// and redis+cluster:// URLs. */
 #include "store/redis/location.h"
-#include "store/redis/tls.h"
 #include "store/url.h"
 
 #include <stdio.h>
@@ -236,29 +235,87 @@ static const struct idem_url_unit time_units[] = {
     {"ms", 1}, {"s", 1000}, {"m", 60000}, {NULL, 0}};
 static const struct idem_url_unit no_units[] = {{"", 1}, {NULL, 0}};
 
+enum parameter {
+    DB, /* of sockets, whose URLs have no other place for it */
+    TIMEOUT,
+    CONNECT_TIMEOUT,
+    IDLE,
+    WAIT_REPLICAS,
+    CA, /* these are of TLS */
+    CERT,
+    KEY,
+    INSECURE,
+    PARAMETER_COUNT
+};
+
+static void take_numbers(struct idem_redis_location *location,
+                         const struct idem_url_parameter *parameters) {
+    location->timeout_ms = (int64_t)parameters[TIMEOUT].value;
+    location->timeout_given = parameters[TIMEOUT].given;
+    location->connect_timeout_ms = (int64_t)parameters[CONNECT_TIMEOUT].value;
+    location->idle_ms = (int64_t)parameters[IDLE].value;
+    location->wait_replicas = (unsigned)parameters[WAIT_REPLICAS].value;
+}
+
+static bool take_path(char path[IDEM_TLS_PATH_MAX], struct idem_span text) {
+    return unescape(path, IDEM_TLS_PATH_MAX, (const char *)text.data, text.len);
+}
+
+static enum idem_code take_tls(struct idem_tls_options *options,
+                               const struct idem_url_parameter *parameters,
+                               struct idem_error *error) {
+    const struct idem_url_parameter *insecure = &parameters[INSECURE];
+    options->insecure = idem_span_equal(insecure->text, idem_span_text("yes"));
+    if (insecure->given && !options->insecure &&
+        !idem_span_equal(insecure->text, idem_span_text("no"))) {
+        return refuse(error, "insecure must be yes or no");
+    }
+    if (parameters[CERT].given != parameters[KEY].given) {
+        return refuse(error, "cert=PATH and key=PATH belong together");
+    }
+    if (!take_path(options->ca, parameters[CA].text) ||
+        !take_path(options->certificate, parameters[CERT].text) ||
+        !take_path(options->key, parameters[KEY].text)) {
+        return refuse(error, "ca, cert and key must be paths of at most 255 bytes");
+    }
+    if (options->insecure && options->ca[0] != '\0') {
+        return refuse(error, "insecure=yes checks no certificate: leave ca=PATH out");
+    }
+    return IDEM_OK;
+}
+
 static enum idem_code parse_query(struct idem_redis_location *location, const char *query,
                                   bool socket, struct idem_error *error) {
-    struct idem_url_parameter parameters[] = {
-        {"timeout", time_units, 1, 60000, "a time from 1ms to 60s, such as 50ms", 1000,
-         false},
-        {"connect_timeout", time_units, 1, 60000, "a time from 1ms to 60s, such as 1s",
-         1000, false},
-        {"idle", time_units, 100, 3600000, "a time from 100ms to 60m, such as 15s", 15000,
-         false},
-        {"wait_replicas", no_units, 0, 16, "a number from 0 to 16", 0, false},
-        {"db", no_units, 0, 65535, "a number from 0 to 65535", 0, false},
+    const char *seconds = "a time from 1ms to 60s, such as 50ms";
+    struct idem_url_parameter parameters[PARAMETER_COUNT] = {
+        [DB] = {"db", no_units, 0, 65535, "a number from 0 to 65535", 0, false, {0}},
+        [TIMEOUT] = {"timeout", time_units, 1, 60000, seconds, 1000, false, {0}},
+        [CONNECT_TIMEOUT] =
+            {"connect_timeout", time_units, 1, 60000, seconds, 1000, false, {0}},
+        [IDLE] = {"idle",
+                  time_units,
+                  100,
+                  3600000,
+                  "a time from 100ms to 60m, such as 15s",
+                  15000,
+                  false,
+                  {0}},
+        [WAIT_REPLICAS] =
+            {"wait_replicas", no_units, 0, 16, "a number from 0 to 16", 0, false, {0}},
+        [CA] = {.name = "ca", .form = "a path"},
+        [CERT] = {.name = "cert", .form = "a path"},
+        [KEY] = {.name = "key", .form = "a path"},
+        [INSECURE] = {.name = "insecure", .form = "yes or no"},
     };
-    size_t count = sizeof parameters / sizeof parameters[0] - (socket ? 0 : 1);
-    enum idem_code code = idem_url_parameters(query, parameters, count, error);
-    location->timeout_ms = (int64_t)parameters[0].value;
-    location->timeout_given = parameters[0].given;
-    location->connect_timeout_ms = (int64_t)parameters[1].value;
-    location->idle_ms = (int64_t)parameters[2].value;
-    location->wait_replicas = (unsigned)parameters[3].value;
+    int first = socket ? DB : TIMEOUT;
+    int end = location->tls ? PARAMETER_COUNT : CA;
+    enum idem_code code =
+        idem_url_parameters(query, parameters + first, (size_t)(end - first), error);
+    take_numbers(location, parameters);
     if (socket) {
-        location->database = (unsigned)parameters[4].value;
+        location->database = (unsigned)parameters[DB].value;
     }
-    return code;
+    return code == IDEM_OK ? take_tls(&location->tls_options, parameters, error) : code;
 }
 
 static const struct scheme *scheme_of(const char *url) {

@@ -3,7 +3,8 @@
 #ifndef IDEM_REDIS_LOCATION_H
 #define IDEM_REDIS_LOCATION_H
 
-#include <idem/error.h>
+#include "store/redis/tls.h"
+
 #include <idem/span.h>
 
 #define IDEM_REDIS_ENDPOINTS_MAX 16 /* that a URL may list */
@@ -23,6 +24,7 @@ enum idem_redis_kind {
 struct idem_redis_location {
     enum idem_redis_kind kind;
     bool tls;
+    struct idem_tls_options tls_options;
     struct idem_endpoint endpoints[IDEM_REDIS_ENDPOINTS_MAX];
     size_t endpoint_count;
     char master[128];

@@ -165,6 +165,7 @@ static void redis_close(struct idem_store *store) {
     struct idem_redis *redis = idem_redis_of(store);
     (void)redis_sync(store, NULL);
     idem_session_fini(&redis->session);
+    idem_tls_context_close(redis->session_options.tls);
     if (redis->timer_fd >= 0) {
         (void)close(redis->timer_fd);
     }
@@ -269,9 +270,16 @@ enum idem_code idem_redis_open(struct idem_store **store,
     idem_session_init(&redis->session, &redis->session_options,
                       known ? &redis->location.endpoints[0] : NULL,
                       (uint64_t)idem_clock_monotonic_ns() ^ (uint64_t)(uintptr_t)redis);
-    code = opened ? first_contact(redis, error)
+    code = opened ? IDEM_OK
                   : idem_error_set(error, IDEM_ERR_IO, number, "epoll, timerfd: %s",
                                    strerror(number));
+    if (code == IDEM_OK && redis->location.tls) {
+        code = idem_tls_context_open(&redis->session_options.tls,
+                                     &redis->location.tls_options, error);
+    }
+    if (code == IDEM_OK) {
+        code = first_contact(redis, error);
+    }
     if (code != IDEM_OK) {
         redis_close(&redis->base);
         return code;

@@ -120,8 +120,9 @@ static void connect_now(struct idem_session *session) {
         session->now_ms + session->options->location->connect_timeout_ms;
     const struct idem_endpoint *endpoint =
         session->endpoint_known ? &session->endpoint : next_sentinel(session);
-    enum idem_code code = idem_redis_link_connect(&session->link, endpoint,
-                                                  session->attempts++, &session->broken);
+    enum idem_code code =
+        idem_redis_link_connect(&session->link, endpoint, session->attempts++,
+                                session->options->tls, &session->broken);
     if (code == IDEM_OK) {
         watch(session, EPOLLOUT);
     }
@@ -158,7 +159,7 @@ static void send_now(struct idem_session *session) {
     }
     if (session->broken.code == IDEM_OK &&
         idem_redis_link_send(&session->link, &session->broken) == IDEM_OK) {
-        bool more = session->link.out.end > session->link.out.start;
+        bool more = idem_redis_link_unsent(&session->link);
         watch(session, EPOLLIN | (more ? (uint32_t)EPOLLOUT : 0));
     }
 }
@@ -366,6 +367,15 @@ static void tick_down(struct idem_session *session) {
     }
 }
 
+static const char *too_late(const struct idem_session *session) {
+    if (session->state == IDEM_SESSION_CONNECTING) {
+        return "no connection in time";
+    }
+    return idem_redis_link_shaking(&session->link)
+               ? "connected, but no TLS handshake in time; does it speak TLS there?"
+               : "connected, but no answer in time";
+}
+
 static void tick_state(struct idem_session *session) {
     switch (session->state) {
     case IDEM_SESSION_DOWN:
@@ -374,9 +384,7 @@ static void tick_state(struct idem_session *session) {
     case IDEM_SESSION_CONNECTING:
     case IDEM_SESSION_GREETING:
         if (session->now_ms >= session->state_until_ms) {
-            break_off(session, session->state == IDEM_SESSION_CONNECTING
-                                   ? "no connection in time"
-                                   : "connected, but no answer in time");
+            break_off(session, too_late(session));
         }
         return;
     case IDEM_SESSION_UP:
@@ -392,7 +400,7 @@ void idem_session_tick(struct idem_session *session, int64_t now_ms) {
         move_on(session);
     }
     tick_state(session);
-    if (session->replicate || session->link.out.end > session->link.out.start) {
+    if (session->replicate || idem_redis_link_unsent(&session->link)) {
         send_now(session);
     }
     if (session->broken.code != IDEM_OK) {

@@ -23,6 +23,7 @@ enum idem_session_state {
 struct idem_session_options {
     const struct idem_redis_location *location;
     const struct idem_log *log;
+    struct idem_tls_context *tls; /* NULL: plain */
     int epoll_fd;
     bool has_check; /* the secret's check value must match what is in the store */
     bool read_only; /* ... and is not written where there is none */

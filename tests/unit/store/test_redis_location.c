@@ -75,6 +75,24 @@ static void sentinels_and_their_master_are_listed(void **state) {
     assert_int_equal(location.database, 4);
 }
 
+static void files_of_tls_are_paths(void **state) {
+    (void)state;
+    struct idem_error error = IDEM_ERROR_INIT;
+    if (idem_tls_available(&error) != IDEM_OK) {
+        assert_non_null(strstr(error.text, "libssl-dev"));
+        return;
+    }
+    struct idem_redis_location location =
+        locate("rediss://h?ca=/a%20b.pem&cert=/c.pem&key=/k.pem&timeout=2s");
+    assert_true(location.tls);
+    assert_string_equal(location.tls_options.ca, "/a b.pem");
+    assert_string_equal(location.tls_options.certificate, "/c.pem");
+    assert_string_equal(location.tls_options.key, "/k.pem");
+    assert_false(location.tls_options.insecure);
+    assert_int_equal(location.timeout_ms, 2000);
+    assert_true(locate("rediss://h?insecure=yes").tls_options.insecure);
+}
+
 static void endpoints_are_shown_as_they_are_written(void **state) {
     char text[IDEM_ENDPOINT_TEXT_MAX];
     (void)state;
@@ -117,6 +135,15 @@ static void malformed_urls_are_refused_with_a_hint(void **state) {
         {"redis+sentinel://a:1/", "name of the master"},
         {"redis+cluster://a:1/2", "database 0"},
         {"redis:host", "known forms"},
+        {"redis://host?ca=/x", "unknown parameter"},
+        {"redis://host?insecure=yes", "unknown parameter"},
+        {"rediss://host?insecure=1", "yes or no"},
+        {"rediss://host?insecure=yes&ca=/x", "leave ca"},
+        {"rediss://host?cert=/x", "belong together"},
+        {"rediss://host?key=/x", "belong together"},
+        {"rediss://host?ca=", "ca must be a path"},
+        {"rediss://host?ca=%zz", "paths"},
+        {"rediss://host?db=1", "unknown parameter"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -151,6 +178,7 @@ int main(void) {
         cmocka_unit_test(a_password_needs_no_user),
         cmocka_unit_test(a_socket_is_a_path),
         cmocka_unit_test(sentinels_and_their_master_are_listed),
+        cmocka_unit_test(files_of_tls_are_paths),
         cmocka_unit_test(endpoints_are_shown_as_they_are_written),
         cmocka_unit_test(malformed_urls_are_refused_with_a_hint),
         cmocka_unit_test(what_is_too_long_is_refused),

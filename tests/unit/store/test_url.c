@@ -29,7 +29,7 @@ static const struct row rows[] = {
     {"memory:?map=1MiB", IDEM_ERR_INVALID, "nothing may follow"},
     {"redis://localhost", IDEM_OK, ""},
     {"unix:///run/redis.sock", IDEM_OK, ""},
-    {"rediss://localhost", IDEM_ERR_UNSUPPORTED, "TLS"},
+    {"redis+tls://localhost", IDEM_ERR_INVALID, "not of a known form"},
 
     {"embedded:", IDEM_ERR_INVALID, "absolute path"},
     {"embedded:/s", IDEM_ERR_INVALID, "absolute path"},
