@@ -83,8 +83,9 @@ const struct idem_schema_row idem_schema_rows[] = {
      .type = IDEM_SCHEMA_STORE_URL,
      .fallback = "embedded:///var/lib/idem/store",
      .offset = CONFIG(store.url),
-     .meaning = "`memory:`, `embedded:///PATH`, `redis://...`, `rediss://...` or "
-                "`unix:///PATH`."},
+     .meaning = "`memory:`, `embedded:///PATH`, `unix:///PATH`, `redis://...`, "
+                "`redis+sentinel://...` or `redis+cluster://...`; `rediss` in place of "
+                "`redis` for TLS."},
     {.path = "store.wait",
      .type = IDEM_SCHEMA_WORD,
      .absent = "park for a remote store",

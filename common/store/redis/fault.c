@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The errors of Redis. */
 #include "store/redis/fault.h"
+#include "store/redis/nodes.h"
 
 struct row {
     const char *prefix;
@@ -17,6 +18,10 @@ static const struct row rows[] = {
     {"MASTERDOWN ", {IDEM_ERR_UNAVAILABLE, IDEM_FAULT_LEAVE}},
     {"LOADING ", {IDEM_ERR_UNAVAILABLE, IDEM_FAULT_LEAVE}},
     {"NOAUTH ", {IDEM_ERR_UNAVAILABLE, IDEM_FAULT_LEAVE}},
+    {"CLUSTERDOWN ", {IDEM_ERR_UNAVAILABLE, IDEM_FAULT_MAP}},
+    {"MOVED ", {IDEM_ERR_UNAVAILABLE, IDEM_FAULT_MAP}},
+    {"ASK ", {IDEM_ERR_UNAVAILABLE, IDEM_FAULT_MAP}},
+    {"TRYAGAIN ", {IDEM_ERR_UNAVAILABLE, IDEM_FAULT_MAP}},
     {"NOPERM ", {IDEM_ERR_UNAVAILABLE, IDEM_FAULT_NONE}},
 };
 
@@ -37,7 +42,11 @@ struct idem_fault idem_fault_of(const redisReply *reply) {
 void idem_fault_note(struct idem_session *session, const redisReply *reply) {
     struct idem_span text = idem_reply_text(reply);
     int shown = text.len > 200 ? 200 : (int)text.len;
-    if (idem_fault_of(reply).remedy == IDEM_FAULT_LEAVE) {
+    enum idem_fault_remedy remedy = idem_fault_of(reply).remedy;
+    if (remedy == IDEM_FAULT_MAP) {
+        idem_nodes_doubt(session->options->nodes);
+    }
+    if (remedy == IDEM_FAULT_LEAVE) {
         (void)idem_error_set(&session->broken, IDEM_ERR_UNAVAILABLE, 0, "%.*s", shown,
                              (const char *)text.data);
     } else {

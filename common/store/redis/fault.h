@@ -9,6 +9,7 @@ enum idem_fault_remedy {
     IDEM_FAULT_NONE,
     IDEM_FAULT_LEAVE,  /* this server cannot serve us: connect anew, perhaps elsewhere */
     IDEM_FAULT_SCRIPT, /* it has lost our scripts: send them whole */
+    IDEM_FAULT_MAP,    /* whose slots are whose has changed, or is not settled */
     IDEM_FAULT_SYNTAX, /* it does not know the command in this form */
 };
 

@@ -194,6 +194,7 @@ static void hear_script(struct idem_session *session, enum idem_script script,
 }
 
 static void hear_check(struct idem_session *session, const redisReply *reply) {
+    session->server.holds_check = reply->type == REDIS_REPLY_STRING;
     struct idem_span check =
         idem_span_of(session->options->check.bytes, IDEM_DIGEST_SIZE);
     if (reply->type == REDIS_REPLY_STRING &&

@@ -3,12 +3,14 @@
 #include "store/redis/command.h"
 #include "store/redis/fault.h"
 #include "store/redis/layout.h"
+#include "store/redis/operation_own.h"
 #include "store/redis/redis.h"
 #include "store/record.h"
 #include "store/step.h"
 
 #include <idem/clock.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define PAGE  1000
@@ -34,12 +36,14 @@ struct walk {
     idem_store_visit *visit;
     void *arg;
     bool stopped;
+    unsigned moves; /* of the cluster's map, when the walk began */
 };
 
 struct walk_request {
     struct idem_request base;
     struct walk *walk;
     struct idem_digest digest;
+    unsigned rounds;
 };
 
 static void walk_release(struct idem_request *request) {
@@ -153,9 +157,12 @@ static enum idem_code keep_found(struct walk *walk, const struct idem_digest *di
 static enum idem_request_next fetch_answered(struct idem_request *request,
                                              struct idem_session *session,
                                              const redisReply *reply) {
-    const struct walk_request *own = (const struct walk_request *)request;
+    struct walk_request *own = (struct walk_request *)request;
     struct walk *walk = own->walk;
-    (void)session;
+    if (own->rounds++ < IDEM_OPERATION_ROUNDS_MAX &&
+        idem_nodes_redirects(session, reply)) {
+        return IDEM_REQUEST_ELSEWHERE;
+    }
     walk->open--;
     if (reply->type == REDIS_REPLY_STRING && walk->code == IDEM_OK) {
         walk->code = keep_found(walk, &own->digest, reply);
@@ -186,7 +193,8 @@ static const struct idem_request_kind fetch_kind = {
     .release = walk_release,
 };
 
-static void ask(struct idem_redis *redis, struct walk *walk,
+/* session: NULL for the one that has the digest's slot. */
+static void ask(struct idem_redis *redis, struct walk *walk, struct idem_session *session,
                 const struct idem_request_kind *kind, const struct idem_digest *digest) {
     struct walk_request *request = calloc(1, sizeof *request);
     if (request == NULL) {
@@ -197,8 +205,12 @@ static void ask(struct idem_redis *redis, struct walk *walk,
     request->walk = walk;
     request->digest = *digest;
     walk->open++;
-    idem_session_submit(&redis->session, &request->base,
-                        idem_clock_monotonic_ns() / 1000000);
+    int64_t now_ms = idem_clock_monotonic_ns() / 1000000;
+    if (session != NULL) {
+        idem_session_submit(session, &request->base, now_ms);
+    } else {
+        idem_nodes_submit(&redis->nodes, &request->base, digest, now_ms);
+    }
 }
 
 /* Each request is answered or fails by its deadline, so this ends. */
@@ -216,12 +228,29 @@ static int compare(const void *a, const void *b) {
     return memcmp(a, b, sizeof(struct idem_digest));
 }
 
-static void scan_all(struct idem_redis *redis, struct walk *walk) {
+static void scan_one(struct idem_redis *redis, struct walk *walk, size_t place) {
     const struct idem_digest none = {{0}};
+    (void)snprintf(walk->cursor, sizeof walk->cursor, "0");
     do {
-        ask(redis, walk, &scan_kind, &none);
+        /* While slots are handed over keys may be met nowhere, and sessions go. */
+        if (redis->nodes.moves != walk->moves) {
+            walk->code = IDEM_ERR_UNAVAILABLE;
+            return;
+        }
+        ask(redis, walk, redis->nodes.sessions[place], &scan_kind, &none);
         settle(redis, walk);
     } while (walk->code == IDEM_OK && strcmp(walk->cursor, "0") != 0);
+}
+
+static void scan_all(struct idem_redis *redis, struct walk *walk) {
+    size_t next = 0;
+    walk->moves = redis->nodes.moves;
+    while (walk->code == IDEM_OK && idem_nodes_next(&redis->nodes, &next) != NULL) {
+        scan_one(redis, walk, next - 1);
+    }
+    if (redis->nodes.cluster && !redis->nodes.whole) {
+        walk->code = IDEM_ERR_UNAVAILABLE;
+    }
     if (walk->count > 0) {
         qsort(walk->digests, walk->count, sizeof *walk->digests, compare);
     }
@@ -231,7 +260,7 @@ static void scan_all(struct idem_redis *redis, struct walk *walk) {
 static void fetch_all(struct idem_redis *redis, struct walk *walk) {
     for (size_t i = 0; i < walk->count && walk->code == IDEM_OK && !walk->stopped; i++) {
         if (i == 0 || compare(&walk->digests[i - 1], &walk->digests[i]) != 0) {
-            ask(redis, walk, &fetch_kind, &walk->digests[i]);
+            ask(redis, walk, NULL, &fetch_kind, &walk->digests[i]);
         }
         if (walk->open >= BATCH) {
             settle(redis, walk);
@@ -246,7 +275,7 @@ enum idem_code idem_redis_iterate(struct idem_store *store, int64_t now_ms,
                                   idem_store_visit *visit, void *arg,
                                   struct idem_error *error) {
     struct idem_redis *redis = idem_redis_of(store);
-    struct walk walk = {.cursor = "0", .now_ms = now_ms, .visit = visit, .arg = arg};
+    struct walk walk = {.now_ms = now_ms, .visit = visit, .arg = arg};
     scan_all(redis, &walk);
     fetch_all(redis, &walk);
     free(walk.digests);

@@ -6,6 +6,7 @@
 #include "store/redis/command.h"
 #include "store/redis/fault.h"
 #include "store/redis/layout.h"
+#include "store/redis/nodes.h"
 #include "store/redis/script.h"
 #include "store/step.h"
 
@@ -61,6 +62,9 @@ enum idem_request_next idem_operation_refused(struct idem_operation *operation,
         if (fault.remedy == IDEM_FAULT_SYNTAX && session->server.claims_natively) {
             session->server.claims_natively = false;
             return IDEM_REQUEST_AGAIN;
+        }
+        if (idem_nodes_redirects(session, reply)) {
+            return IDEM_REQUEST_ELSEWHERE;
         }
     }
     idem_fault_note(session, reply);

@@ -28,7 +28,7 @@ static int64_t clock_ms(void) {
 /* The timer is set when it is needed earlier than it would go off; going off too early is harmless, so
  * a later need costs no system call. */
 static void arm_timer(struct idem_redis *redis) {
-    int64_t due_ms = idem_session_due_ms(&redis->session);
+    int64_t due_ms = idem_nodes_due_ms(&redis->nodes);
     if (due_ms >= redis->timer_ms) {
         return;
     }
@@ -46,7 +46,7 @@ static void submit(struct idem_redis *redis, struct idem_request *request,
         idem_answer_code(IDEM_ERR_NOMEM, done, arg);
         return;
     }
-    idem_session_submit(&redis->session, request, clock_ms());
+    idem_nodes_submit(&redis->nodes, request, idem_operation_digest(request), clock_ms());
     if (!redis->dispatching) {
         arm_timer(redis);
     }
@@ -100,14 +100,19 @@ static void redis_forget(struct idem_store *store, const struct idem_digest *dig
     submit(redis, idem_operation_forget(digest, done, arg), done, arg);
 }
 
-/* What the server counted last, and what has changed since by our own doing. */
+/* What the servers counted last, and what has changed since by our own doing. */
 static void redis_stats(struct idem_store *store, struct idem_store_stats *stats) {
     const struct idem_redis *redis = idem_redis_of(store);
-    const struct idem_session *session = &redis->session;
-    int64_t keys = (int64_t)session->keys + session->keys_changed;
+    const struct idem_session *session = NULL;
+    int64_t keys = 0;
+    size_t place = 0;
+    stats->failing = redis->nodes.cluster && !redis->nodes.whole;
+    while ((session = idem_nodes_next(&redis->nodes, &place)) != NULL) {
+        keys += (int64_t)session->keys + session->keys_changed;
+        stats->bytes += session->bytes;
+        stats->failing |= session->breaker.state != IDEM_BREAKER_CLOSED;
+    }
     stats->keys = keys > 0 ? (uint64_t)keys : 0;
-    stats->bytes = session->bytes;
-    stats->failing = session->breaker.state != IDEM_BREAKER_CLOSED;
 }
 
 static int redis_poll_fd(struct idem_store *store) {
@@ -128,6 +133,7 @@ void idem_redis_dispatch(struct idem_redis *redis) {
     redis->dispatching = true;
     int count = epoll_wait(redis->epoll_fd, events, EVENTS_MAX, 0);
     int64_t now_ms = clock_ms();
+    redis->nodes.now_ms = now_ms;
     for (int i = 0; i < count; i++) {
         if (events[i].data.ptr == NULL) {
             take_timer(redis);
@@ -135,7 +141,7 @@ void idem_redis_dispatch(struct idem_redis *redis) {
             idem_session_ready(events[i].data.ptr, events[i].events, now_ms);
         }
     }
-    idem_session_tick(&redis->session, now_ms);
+    idem_nodes_tick(&redis->nodes, now_ms);
     redis->dispatching = false;
     arm_timer(redis);
 }
@@ -155,7 +161,7 @@ void idem_redis_wait(struct idem_redis *redis, int64_t until_ms) {
 static enum idem_code redis_sync(struct idem_store *store, struct idem_error *error) {
     struct idem_redis *redis = idem_redis_of(store);
     (void)error;
-    while (idem_session_open_count(&redis->session) > 0) {
+    while (idem_nodes_open_count(&redis->nodes) > 0) {
         idem_redis_wait(redis, clock_ms() + redis->location.timeout_ms);
     }
     return IDEM_OK;
@@ -164,7 +170,7 @@ static enum idem_code redis_sync(struct idem_store *store, struct idem_error *er
 static void redis_close(struct idem_store *store) {
     struct idem_redis *redis = idem_redis_of(store);
     (void)redis_sync(store, NULL);
-    idem_session_fini(&redis->session);
+    idem_nodes_fini(&redis->nodes);
     idem_tls_context_close(redis->session_options.tls);
     if (redis->timer_fd >= 0) {
         (void)close(redis->timer_fd);
@@ -207,6 +213,7 @@ static void take_options(struct idem_redis *redis,
     redis->log = options->log;
     own->location = &redis->location;
     own->log = &redis->log;
+    own->nodes = &redis->nodes;
     own->epoll_fd = redis->epoll_fd;
     own->read_only = options->read_only;
     own->has_check = options->secret != NULL;
@@ -215,35 +222,44 @@ static void take_options(struct idem_redis *redis,
     }
 }
 
+/* Whether every server that is known has been heard, or cannot be for now. */
+static bool settled(const struct idem_nodes *nodes) {
+    bool any = false;
+    for (size_t i = 0; i < IDEM_NODES_MAX; i++) {
+        const struct idem_session *session = nodes->sessions[i];
+        bool closed = session != NULL && session->breaker.state == IDEM_BREAKER_CLOSED;
+        if (closed && !session->counted) {
+            return false;
+        }
+        any |= closed;
+    }
+    return !nodes->cluster || nodes->whole || !any;
+}
+
 /* A server that cannot be reached may be there later; one that refuses us will go on refusing. */
 static enum idem_code first_contact(struct idem_redis *redis, struct idem_error *error) {
-    struct idem_session *session = &redis->session;
     int64_t until_ms =
         clock_ms() + redis->location.connect_timeout_ms + redis->location.timeout_ms;
     idem_redis_dispatch(redis);
-    while (session->breaker.state == IDEM_BREAKER_CLOSED && !session->counted &&
-           clock_ms() < until_ms) {
+    while (!settled(&redis->nodes) && clock_ms() < until_ms) {
         idem_redis_wait(redis, until_ms);
     }
-    enum idem_code code = session->refusal.code;
-    if (code == IDEM_OK || code == IDEM_ERR_UNAVAILABLE || code == IDEM_ERR_TIMEOUT) {
-        return IDEM_OK;
+    for (size_t i = 0; i < IDEM_NODES_MAX; i++) {
+        const struct idem_session *session = redis->nodes.sessions[i];
+        enum idem_code code = session != NULL ? session->refusal.code : IDEM_OK;
+        if (code != IDEM_OK && code != IDEM_ERR_UNAVAILABLE && code != IDEM_ERR_TIMEOUT) {
+            char where[IDEM_ENDPOINT_TEXT_MAX];
+            idem_endpoint_text(&session->endpoint, where);
+            return idem_error_set(error, code, 0, "Redis %s: %s", where,
+                                  session->refusal.text);
+        }
     }
-    char where[IDEM_ENDPOINT_TEXT_MAX];
-    idem_endpoint_text(&session->endpoint, where);
-    return idem_error_set(error, code, 0, "Redis %s: %s", where, session->refusal.text);
+    return IDEM_OK;
 }
 
 enum idem_code idem_redis_check(const char *url, struct idem_error *error) {
     struct idem_redis_location location;
-    enum idem_code code = idem_redis_locate(&location, url, error);
-    if (code == IDEM_OK && location.kind == IDEM_REDIS_CLUSTER) {
-        return idem_error_set(
-            error, IDEM_ERR_UNSUPPORTED, 0,
-            "store URL: this build knows no Redis Cluster; use redis:// or "
-            "redis+sentinel://");
-    }
-    return code;
+    return idem_redis_locate(&location, url, error);
 }
 
 enum idem_code idem_redis_open(struct idem_store **store,
@@ -253,10 +269,7 @@ enum idem_code idem_redis_open(struct idem_store **store,
     if (redis == NULL) {
         return idem_error_set(error, IDEM_ERR_NOMEM, 0, "no memory for a store");
     }
-    enum idem_code code = idem_redis_check(options->url, error);
-    if (code == IDEM_OK) {
-        code = idem_redis_locate(&redis->location, options->url, error);
-    }
+    enum idem_code code = idem_redis_locate(&redis->location, options->url, error);
     if (code != IDEM_OK) {
         free(redis);
         return code;
@@ -266,13 +279,14 @@ enum idem_code idem_redis_open(struct idem_store **store,
     bool opened = open_descriptors(redis);
     int number = errno;
     take_options(redis, options);
-    bool known = redis->location.kind == IDEM_REDIS_SINGLE;
-    idem_session_init(&redis->session, &redis->session_options,
-                      known ? &redis->location.endpoints[0] : NULL,
-                      (uint64_t)idem_clock_monotonic_ns() ^ (uint64_t)(uintptr_t)redis);
-    code = opened ? IDEM_OK
-                  : idem_error_set(error, IDEM_ERR_IO, number, "epoll, timerfd: %s",
-                                   strerror(number));
+    uint64_t seed = (uint64_t)idem_clock_monotonic_ns() ^ (uint64_t)(uintptr_t)redis;
+    code = idem_nodes_init(&redis->nodes, &redis->session_options, seed);
+    if (code != IDEM_OK) {
+        (void)idem_error_set(error, code, 0, "no memory for a store");
+    } else if (!opened) {
+        code = idem_error_set(error, IDEM_ERR_IO, number, "epoll, timerfd: %s",
+                              strerror(number));
+    }
     if (code == IDEM_OK && redis->location.tls) {
         code = idem_tls_context_open(&redis->session_options.tls,
                                      &redis->location.tls_options, error);

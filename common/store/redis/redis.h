@@ -3,15 +3,15 @@
 #ifndef IDEM_REDIS_REDIS_H
 #define IDEM_REDIS_REDIS_H
 
+#include "store/redis/nodes.h"
 #include "store/redis/operation.h"
-#include "store/redis/session.h"
 
 struct idem_redis {
     struct idem_store base;
     struct idem_redis_location location;
     struct idem_log log;
     struct idem_session_options session_options;
-    struct idem_session session;
+    struct idem_nodes nodes;
     int epoll_fd; /* watches the socket and the timer */
     int timer_fd;
     int64_t timer_ms; /* when the timer goes off, at the latest; INT64_MAX: never */

@@ -22,6 +22,7 @@ enum idem_script {
 /* What the server is, as it told when it was greeted. */
 struct idem_server {
     bool claims_natively; /* SET with NX and GET together: Redis 7.0 and newer */
+    bool holds_check;     /* the check value of the secret is one of its keys */
     bool appends;         /* it keeps an append-only file */
     bool script_known[IDEM_SCRIPT_COUNT];                    /* EVALSHA will do */
     char script_sha[IDEM_SCRIPT_COUNT][IDEM_SHA_LENGTH + 1]; /* "": could not be loaded */
@@ -29,9 +30,10 @@ struct idem_server {
 
 /* What becomes of a request that was answered. */
 enum idem_request_next {
-    IDEM_REQUEST_OVER,  /* release it */
-    IDEM_REQUEST_AGAIN, /* send what it has become */
-    IDEM_REQUEST_HOLD,  /* keep it until the replicas have it: see replicated */
+    IDEM_REQUEST_OVER,      /* release it */
+    IDEM_REQUEST_AGAIN,     /* send what it has become */
+    IDEM_REQUEST_ELSEWHERE, /* send it where the session's redirect says */
+    IDEM_REQUEST_HOLD,      /* keep it until the replicas have it: see replicated */
 };
 
 /* What a request does. The session calls answered or failed for each that it accepted, exactly once
@@ -63,6 +65,7 @@ struct idem_request {
     struct idem_request *next;
     int64_t deadline_ms; /* of the monotonic clock */
     uint64_t end;        /* where its command ends in the stream of commands */
+    bool asking;         /* ASKING goes before it: see struct idem_redirect */
     bool overdue;        /* failed has been called; only its place in the line is left */
 };
 

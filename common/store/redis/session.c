@@ -20,6 +20,7 @@
  * connection that breaks while its replies are read is only marked (broken), and given up afterwards. */
 #include "store/redis/session.h"
 #include "store/redis/greeting.h"
+#include "store/redis/nodes.h"
 #include "store/redis/upkeep.h"
 
 #include <inttypes.h>
@@ -131,11 +132,20 @@ static void connect_now(struct idem_session *session) {
 void idem_session_write(struct idem_session *session, struct idem_request *request,
                         int64_t deadline_ms) {
     struct idem_bytes *out = &session->link.out;
+    if (request->asking && idem_asking_send(session, deadline_ms) != IDEM_OK) {
+        break_off(session, "no memory to ask");
+        idem_request_fail(request, IDEM_ERR_NOMEM);
+        return;
+    }
     size_t before = out->end - out->start;
     request->kind->write(request, &session->server, out);
     if (out->failed || before > OUT_MAX) {
         out->failed = false;
         out->end = out->start + before;
+        if (request->asking) {
+            break_off(session,
+                      "no memory for what was asked"); /* another must not follow */
+        }
         idem_request_fail(request, before > OUT_MAX ? IDEM_ERR_FULL : IDEM_ERR_NOMEM);
         return;
     }
@@ -201,7 +211,7 @@ void idem_session_probed(struct idem_session *session) {
 
 /* The check value of the secret is a key too, but no record. */
 void idem_session_counted(struct idem_session *session, uint64_t keys) {
-    session->keys = keys - (session->options->has_check && keys > 0 ? 1 : 0);
+    session->keys = keys - (session->server.holds_check && keys > 0 ? 1 : 0);
     session->keys_changed = 0;
     session->counted = true;
 }
@@ -256,6 +266,9 @@ static void answer(struct idem_session *session, struct idem_request *request,
     switch (request->kind->answered(request, session, reply)) {
     case IDEM_REQUEST_OVER:
         request->kind->release(request);
+        return;
+    case IDEM_REQUEST_ELSEWHERE:
+        idem_nodes_redirect(session->options->nodes, request, &session->redirect);
         return;
     case IDEM_REQUEST_HOLD:
         idem_request_list_add(&session->line.held, request);

@@ -7,7 +7,7 @@
 #include "store/redis/breaker.h"
 #include "store/redis/line.h"
 #include "store/redis/link.h"
-#include "store/redis/location.h"
+#include "store/redis/slot.h"
 
 #include <idem/digest.h>
 #include <idem/log.h>
@@ -24,6 +24,7 @@ struct idem_session_options {
     const struct idem_redis_location *location;
     const struct idem_log *log;
     struct idem_tls_context *tls; /* NULL: plain */
+    struct idem_nodes *nodes;     /* that the sessions are of */
     int epoll_fd;
     bool has_check; /* the secret's check value must match what is in the store */
     bool read_only; /* ... and is not written where there is none */
@@ -51,11 +52,13 @@ struct idem_session {
     struct idem_error
         broken; /* code != IDEM_OK: the connection is to be given up, and why */
     struct idem_error refusal; /* why the last attempt failed */
-    unsigned warned;           /* bits of what has been warned about */
-    bool counted;              /* keys has been told at least once */
-    uint64_t keys;             /* in the database, when last asked ... */
-    int64_t keys_changed;      /* ... and what our own operations made of that since */
-    uint64_t bytes;            /* of the server's memory, when it was greeted */
+    struct idem_redirect
+        redirect;         /* where the last request that was redirected belongs */
+    unsigned warned;      /* bits of what has been warned about */
+    bool counted;         /* keys has been told at least once */
+    uint64_t keys;        /* in the database, when last asked ... */
+    int64_t keys_changed; /* ... and what our own operations made of that since */
+    uint64_t bytes;       /* of the server's memory, when it was greeted */
 };
 
 /* endpoint: NULL where the location's sentinels have to be asked. Connects at the first tick. */

@@ -3,6 +3,7 @@
 #include "store/redis/upkeep.h"
 #include "store/redis/command.h"
 #include "store/redis/fault.h"
+#include "store/redis/nodes.h"
 
 #include <stdlib.h>
 
@@ -106,4 +107,60 @@ static const struct idem_request_kind replication_kind = {
 
 enum idem_code idem_replication_send(struct idem_session *session, int64_t deadline_ms) {
     return send_upkeep(session, &replication_kind, deadline_ms);
+}
+
+static void asking_write(const struct idem_request *request,
+                         const struct idem_server *server, struct idem_bytes *out) {
+    (void)request;
+    (void)server;
+    idem_command_texts(out, (const char *const[]){"ASKING", NULL});
+}
+
+/* Whatever it says: the command behind it is answered by itself. */
+static enum idem_request_next asking_answered(struct idem_request *request,
+                                              struct idem_session *session,
+                                              const redisReply *reply) {
+    (void)request;
+    (void)session;
+    (void)reply;
+    return IDEM_REQUEST_OVER;
+}
+
+static const struct idem_request_kind asking_kind = {
+    .internal = true,
+    .write = asking_write,
+    .answered = asking_answered,
+    .failed = heartbeat_failed,
+    .release = upkeep_release,
+};
+
+enum idem_code idem_asking_send(struct idem_session *session, int64_t deadline_ms) {
+    return send_upkeep(session, &asking_kind, deadline_ms);
+}
+
+static void map_write(const struct idem_request *request,
+                      const struct idem_server *server, struct idem_bytes *out) {
+    (void)request;
+    (void)server;
+    idem_command_texts(out, (const char *const[]){"CLUSTER", "SLOTS", NULL});
+}
+
+static enum idem_request_next map_answered(struct idem_request *request,
+                                           struct idem_session *session,
+                                           const redisReply *reply) {
+    (void)request;
+    idem_nodes_learn(session->options->nodes, &session->endpoint, reply);
+    return IDEM_REQUEST_OVER;
+}
+
+static const struct idem_request_kind map_kind = {
+    .internal = true,
+    .write = map_write,
+    .answered = map_answered,
+    .failed = heartbeat_failed,
+    .release = upkeep_release,
+};
+
+enum idem_code idem_map_send(struct idem_session *session, int64_t deadline_ms) {
+    return send_upkeep(session, &map_kind, deadline_ms);
 }

@@ -13,4 +13,12 @@ IDEM_MUST_USE enum idem_code idem_heartbeat_send(struct idem_session *session,
 IDEM_MUST_USE enum idem_code idem_replication_send(struct idem_session *session,
                                                    int64_t deadline_ms);
 
+/* Lets the next command use a slot that is on its way to this node. */
+IDEM_MUST_USE enum idem_code idem_asking_send(struct idem_session *session,
+                                              int64_t deadline_ms);
+
+/* Asks for the map of the slots; the nodes learn it. */
+IDEM_MUST_USE enum idem_code idem_map_send(struct idem_session *session,
+                                           int64_t deadline_ms);
+
 #endif
