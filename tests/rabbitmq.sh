@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# A private RabbitMQ for tests: tests/rabbitmq.sh start DIR | stop DIR | ctl DIR COMMAND... On loopback, on free ports, with
-# everything it writes in DIR; the port is in DIR/port when start has returned. Starting takes 4 to 16
-# seconds, so a run of tests has one.
+# A private RabbitMQ for tests: tests/rabbitmq.sh start DIR [PLUGIN...] | stop DIR | ctl DIR COMMAND... On
+# loopback, on free ports, with everything it writes in DIR; the port is in DIR/port when start has returned.
+# Where there is openssl, it listens for TLS, too, as localhost: DIR/tls_port, DIR/ca.pem (who vouches for
+# it), DIR/stranger.pem (who does not). Starting takes 4 to 16 seconds, so a run of tests has one.
 set -euo pipefail
 
 readonly programs=/usr/lib/rabbitmq/bin
@@ -39,6 +40,33 @@ export RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127
 END
 }
 
+# authority DIR NAME: a key and a certificate that can sign others.
+authority() {
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "/CN=$2" \
+    -keyout "$1/$2.key" -out "$1/$2.pem" 2>>"$1/openssl.log"
+}
+
+# For localhost only: a client that connects to 127.0.0.1 connects to the wrong host.
+certificates() {
+  local dir=$1
+  authority "$dir" ca
+  authority "$dir" stranger
+  openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost \
+    -keyout "$dir/server.key" -out "$dir/server.csr" 2>>"$dir/openssl.log"
+  echo 'subjectAltName=DNS:localhost' >"$dir/server.ext"
+  openssl x509 -req -in "$dir/server.csr" -CA "$dir/ca.pem" -CAkey "$dir/ca.key" -CAcreateserial -days 2 \
+    -extfile "$dir/server.ext" -out "$dir/server.pem" 2>>"$dir/openssl.log"
+}
+
+tls_listener() {
+  cat <<END
+listeners.ssl.1 = 127.0.0.1:$2
+ssl_options.cacertfile = $1/ca.pem
+ssl_options.certfile = $1/server.pem
+ssl_options.keyfile = $1/server.key
+END
+}
+
 wait_for() {
   local dir=$1 tries
   for ((tries = 0; tries < 200; tries++)); do
@@ -49,12 +77,20 @@ wait_for() {
 }
 
 start() {
-  local dir=$1 port
+  local dir=$1 port tls_port plugins
+  shift
+  plugins=$*
   mkdir -p "$dir/home" "$dir/mnesia" "$dir/log"
   port=$(free_port)
   environment "$dir" "$port" "$(free_port)" "$(free_port)" >"$dir/environment"
-  echo '[].' >"$dir/enabled_plugins"
+  echo "[${plugins// /,}]." >"$dir/enabled_plugins"
   : >"$dir/rabbitmq.conf"
+  if command -v openssl >/dev/null; then
+    tls_port=$(free_port)
+    certificates "$dir"
+    tls_listener "$dir" "$tls_port" >"$dir/rabbitmq.conf"
+    echo "$tls_port" >"$dir/tls_port"
+  fi
   # shellcheck disable=SC1091 # written above
   . "$dir/environment"
   setsid "$programs/rabbitmq-server" >"$dir/stdout" 2>&1 </dev/null &
@@ -91,14 +127,17 @@ ctl() {
 }
 
 case ${1:-} in
-start) start "$2" ;;
+start)
+  shift
+  start "$@"
+  ;;
 stop) stop "$2" ;;
 ctl)
   shift
   ctl "$@"
   ;;
 *)
-  echo "usage: tests/rabbitmq.sh start DIR | stop DIR | ctl DIR COMMAND..." >&2
+  echo "usage: tests/rabbitmq.sh start DIR [PLUGIN...] | stop DIR | ctl DIR COMMAND..." >&2
   exit 2
   ;;
 esac

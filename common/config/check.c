@@ -163,7 +163,7 @@ static enum idem_code check_sink(struct idem_config_reader *reader) {
                                             "bridge.sink.routing_key"};
     static const char *const database_only[] = {"bridge.sink.statement",
                                                 "bridge.sink.parameters"};
-    bool database = strncmp(reader->config->bridge.sink.url, "amqp", 4) != 0;
+    bool database = strncmp(reader->config->bridge.sink.urls[0], "amqp", 4) != 0;
     const char *const *wrong = database ? amqp_only : database_only;
     for (size_t i = 0; i < 2; i++) {
         if (place(reader, wrong[i], 0)) {

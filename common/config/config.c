@@ -148,7 +148,11 @@ enum idem_code idem_config_load(struct idem_config *config, const char *path,
 }
 
 static void endpoint_fini(struct idem_endpoint_config *endpoint) {
-    free(endpoint->url);
+    for (size_t i = 0; i < IDEM_URLS_MAX; i++) {
+        free(endpoint->urls[i]);
+    }
+    free(endpoint->user_env);
+    free(endpoint->password_env);
     free(endpoint->password_file);
     free(endpoint->ca_file);
     free(endpoint->certificate);

@@ -60,6 +60,27 @@ static const struct idem_schema_word level_words[] = {
     {"error", IDEM_LOG_ERROR}, {"warning", IDEM_LOG_WARNING}, {"notice", IDEM_LOG_NOTICE},
     {"info", IDEM_LOG_INFO},   {"debug", IDEM_LOG_DEBUG},     {NULL, 0}};
 
+/* What both ends of the bridge say about their connections. */
+#define CONNECTION_ROW(end, key, without, text)                                          \
+    {                                                                                    \
+        .path = "bridge." #end "." #key, .type = IDEM_SCHEMA_TEXT, .absent = without,    \
+        .min = 1, .offset = CONFIG(bridge.end.key), .meaning = text                      \
+    }
+#define CONNECTION_ROWS(end)                                                             \
+    CONNECTION_ROW(end, user_env, "the user of the URL",                                 \
+                   "AMQP: environment variable that holds the user."),                   \
+        CONNECTION_ROW(end, password_env, "the password of the URL",                     \
+                       "AMQP: environment variable that holds the password."),           \
+        CONNECTION_ROW(end, password_file, "the password of the URL",                    \
+                       "AMQP: file whose first line is the password."),                  \
+        CONNECTION_ROW(end, ca_file, "the system's authorities",                         \
+                       "`amqps://`: file of the certificates that the broker's is "      \
+                       "checked against."),                                              \
+        CONNECTION_ROW(end, certificate, "none",                                         \
+                       "`amqps://`: file of the bridge's own certificate."),             \
+        CONNECTION_ROW(end, private_key, "none",                                         \
+                       "`amqps://`: file of the key of that certificate.")
+
 const struct idem_schema_row idem_schema_rows[] = {
     {.path = "instance",
      .type = IDEM_SCHEMA_NAME,
@@ -309,34 +330,10 @@ const struct idem_schema_row idem_schema_rows[] = {
     {.path = "bridge.source.url",
      .type = IDEM_SCHEMA_SOURCE_URL,
      .required = true,
-     .offset = CONFIG(bridge.source.url),
+     .offset = CONFIG(bridge.source.urls),
      .meaning = "`amqp://` or `amqps://`, with user, password, host, port and virtual "
-                "host (`%2f` is `/`)."},
-    {.path = "bridge.source.password_file",
-     .type = IDEM_SCHEMA_TEXT,
-     .absent = "the password of the URL",
-     .min = 1,
-     .offset = CONFIG(bridge.source.password_file),
-     .meaning = "AMQP: file whose first line is the password."},
-    {.path = "bridge.source.ca_file",
-     .type = IDEM_SCHEMA_TEXT,
-     .absent = "the system's authorities",
-     .min = 1,
-     .offset = CONFIG(bridge.source.ca_file),
-     .meaning = "`amqps://`: file of the certificates that the broker's is checked "
-                "against."},
-    {.path = "bridge.source.certificate",
-     .type = IDEM_SCHEMA_TEXT,
-     .absent = "none",
-     .min = 1,
-     .offset = CONFIG(bridge.source.certificate),
-     .meaning = "`amqps://`: file of the bridge's own certificate."},
-    {.path = "bridge.source.private_key",
-     .type = IDEM_SCHEMA_TEXT,
-     .absent = "none",
-     .min = 1,
-     .offset = CONFIG(bridge.source.private_key),
-     .meaning = "`amqps://`: file of the key of that certificate."},
+                "host (`%2f` is `/`); several are tried in turn."},
+    CONNECTION_ROWS(source),
     {.path = "bridge.source.queue",
      .type = IDEM_SCHEMA_TEXT,
      .required = true,
@@ -358,33 +355,10 @@ const struct idem_schema_row idem_schema_rows[] = {
     {.path = "bridge.sink.url",
      .type = IDEM_SCHEMA_SINK_URL,
      .required = true,
-     .offset = CONFIG(bridge.sink.url),
-     .meaning = "`amqp://`, `amqps://` or `postgresql://`."},
-    {.path = "bridge.sink.password_file",
-     .type = IDEM_SCHEMA_TEXT,
-     .absent = "the password of the URL",
-     .min = 1,
-     .offset = CONFIG(bridge.sink.password_file),
-     .meaning = "AMQP: file whose first line is the password."},
-    {.path = "bridge.sink.ca_file",
-     .type = IDEM_SCHEMA_TEXT,
-     .absent = "the system's authorities",
-     .min = 1,
-     .offset = CONFIG(bridge.sink.ca_file),
-     .meaning = "`amqps://`: file of the certificates that the broker's is checked "
-                "against."},
-    {.path = "bridge.sink.certificate",
-     .type = IDEM_SCHEMA_TEXT,
-     .absent = "none",
-     .min = 1,
-     .offset = CONFIG(bridge.sink.certificate),
-     .meaning = "`amqps://`: file of the bridge's own certificate."},
-    {.path = "bridge.sink.private_key",
-     .type = IDEM_SCHEMA_TEXT,
-     .absent = "none",
-     .min = 1,
-     .offset = CONFIG(bridge.sink.private_key),
-     .meaning = "`amqps://`: file of the key of that certificate."},
+     .offset = CONFIG(bridge.sink.urls),
+     .meaning = "`amqp://`, `amqps://` or `postgresql://`; several AMQP URLs are tried "
+                "in turn."},
+    CONNECTION_ROWS(sink),
     {.path = "bridge.sink.exchange",
      .type = IDEM_SCHEMA_TEXT,
      .absent = "the default exchange",

@@ -245,3 +245,32 @@ enum idem_code idem_config_parameters_node(struct idem_config_reader *reader,
     }
     return code;
 }
+
+/* Several URLs are several brokers of one cluster: a list has no place for a database. */
+enum idem_code idem_config_amqp_urls(struct idem_config_reader *reader,
+                                     const struct idem_schema_row *row, void *field,
+                                     yaml_node_t *node) {
+    const struct idem_schema_row *amqp = idem_schema_find("bridge.source.url");
+    char **urls = field;
+    (void)row;
+    reader->line = idem_config_line(node);
+    if (node->type != YAML_SEQUENCE_NODE) {
+        return idem_config_refuse(reader, "a mapping where a URL belongs; write "
+                                          "amqp://HOST or [amqp://HOST, ...]");
+    }
+    const yaml_node_item_t *item = node->data.sequence.items.start;
+    size_t count = (size_t)(node->data.sequence.items.top - item);
+    if (count == 0 || count > IDEM_URLS_MAX) {
+        return idem_config_refuse(reader, "a list of %zu URLs; write 1 to %d", count,
+                                  IDEM_URLS_MAX);
+    }
+    enum idem_code code = IDEM_OK;
+    for (size_t i = 0; i < count && code == IDEM_OK; i++) {
+        const char *text = "";
+        code = idem_config_scalar(reader, node_at(reader, item[i]), &text);
+        if (code == IDEM_OK) {
+            code = idem_config_amqp_url(reader, amqp, &urls[i], text);
+        }
+    }
+    return code;
+}

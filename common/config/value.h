@@ -45,5 +45,6 @@ idem_config_shaper idem_config_key_node;
 idem_config_shaper idem_config_scope_node;
 idem_config_shaper idem_config_fingerprint_node;
 idem_config_shaper idem_config_parameters_node;
+idem_config_shaper idem_config_amqp_urls;
 
 #endif

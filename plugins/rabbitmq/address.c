@@ -62,6 +62,20 @@ enum idem_code idem_address_read_password(struct idem_address *address, const ch
     return IDEM_OK;
 }
 
+enum idem_code idem_address_read_variable(const char **value, const char *name,
+                                          struct idem_error *error) {
+    const char *text = getenv(name); /* NOLINT(concurrency-mt-unsafe): nobody sets it */
+    size_t length = text != NULL ? strlen(text) : 0;
+    if (length == 0 || length > PASSWORD_MAX) {
+        return idem_error_set(error, IDEM_ERR_CONFIG, 0,
+                              "the environment variable %s is not set, empty or longer "
+                              "than %d bytes",
+                              name, PASSWORD_MAX);
+    }
+    *value = text;
+    return IDEM_OK;
+}
+
 void idem_address_fini(struct idem_address *address) {
     free(address->text);
     free(address->secret);

@@ -3,6 +3,7 @@
 #ifndef IDEM_RABBITMQ_ADDRESS_H
 #define IDEM_RABBITMQ_ADDRESS_H
 
+#include <idem/config.h>
 #include <idem/error.h>
 
 #include <stdbool.h>
@@ -32,6 +33,18 @@ IDEM_MUST_USE enum idem_code idem_address_read_password(struct idem_address *add
                                                         const char *path,
                                                         struct idem_error *error);
 
+/* Takes the password, or the user, from the environment, which must not change afterwards.
+ * IDEM_ERR_CONFIG: the variable is not there, empty or too long; the text names it, and not its value. */
+IDEM_MUST_USE enum idem_code idem_address_read_variable(const char **value,
+                                                        const char *name,
+                                                        struct idem_error *error);
+
 void idem_address_fini(struct idem_address *address);
+
+/* Several brokers, tried in turn. */
+struct idem_addresses {
+    struct idem_address list[IDEM_URLS_MAX];
+    size_t count;
+};
 
 #endif

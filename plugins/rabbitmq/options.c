@@ -53,7 +53,7 @@ static enum idem_code check_workers(const struct idem_config *config,
 
 static enum idem_code check_sink(const struct idem_config *config,
                                  struct idem_error *error) {
-    if (begins(config->bridge.sink.url, "amqp")) {
+    if (begins(config->bridge.sink.urls[0], "amqp")) {
         return IDEM_OK;
     }
     return idem_error_set(error, IDEM_ERR_UNSUPPORTED, 0,
@@ -62,21 +62,48 @@ static enum idem_code check_sink(const struct idem_config *config,
                           config->path);
 }
 
-static enum idem_code read_end(struct idem_address *address,
-                               const struct idem_config *config,
-                               const struct idem_endpoint_config *end, const char *name,
-                               struct idem_error *error) {
-    struct idem_error cause = IDEM_ERROR_INIT;
-    enum idem_code code = idem_address_parse(address, end->url, &cause);
-    if (code == IDEM_OK && end->password_file != NULL) {
-        code = idem_address_read_password(address, end->password_file, &cause);
+static enum idem_code read_credentials(struct idem_address *address,
+                                       const struct idem_endpoint_config *end,
+                                       struct idem_error *error) {
+    enum idem_code code = IDEM_OK;
+    if (end->password_file != NULL && end->password_env != NULL) {
+        return idem_error_set(error, IDEM_ERR_CONFIG, 0,
+                              "password_file and password_env exclude each other");
     }
+    if (end->user_env != NULL) {
+        code = idem_address_read_variable(&address->user, end->user_env, error);
+    }
+    if (code == IDEM_OK && end->password_env != NULL) {
+        code = idem_address_read_variable(&address->password, end->password_env, error);
+    }
+    if (code == IDEM_OK && end->password_file != NULL) {
+        code = idem_address_read_password(address, end->password_file, error);
+    }
+    return code;
+}
+
+static enum idem_code read_url(struct idem_address *address, const char *url,
+                               const struct idem_endpoint_config *end,
+                               struct idem_error *error) {
+    enum idem_code code = idem_address_parse(address, url, error);
     address->ca_file = end->ca_file;
     address->certificate = end->certificate;
     address->private_key = end->private_key;
     if (code == IDEM_OK && (end->certificate == NULL) != (end->private_key == NULL)) {
-        code = idem_error_set(&cause, IDEM_ERR_CONFIG, 0,
+        code = idem_error_set(error, IDEM_ERR_CONFIG, 0,
                               "certificate and private_key need each other");
+    }
+    return code == IDEM_OK ? read_credentials(address, end, error) : code;
+}
+
+static enum idem_code read_end(struct idem_addresses *addresses,
+                               const struct idem_config *config,
+                               const struct idem_endpoint_config *end, const char *name,
+                               struct idem_error *error) {
+    struct idem_error cause = IDEM_ERROR_INIT;
+    enum idem_code code = IDEM_OK;
+    for (char *const *url = end->urls; *url != NULL && code == IDEM_OK; url++) {
+        code = read_url(&addresses->list[addresses->count++], *url, end, &cause);
     }
     if (code != IDEM_OK) {
         return idem_error_set(error, code, cause.sys_errno, "%s: bridge.%s: %s",
@@ -116,7 +143,13 @@ enum idem_code idem_bridge_options_init(struct idem_bridge_options *options,
     return code;
 }
 
+static void fini_addresses(struct idem_addresses *addresses) {
+    for (size_t i = 0; i < addresses->count; i++) {
+        idem_address_fini(&addresses->list[i]);
+    }
+}
+
 void idem_bridge_options_fini(struct idem_bridge_options *options) {
-    idem_address_fini(&options->source);
-    idem_address_fini(&options->sink);
+    fini_addresses(&options->source);
+    fini_addresses(&options->sink);
 }

@@ -10,8 +10,8 @@
 
 struct idem_bridge_options {
     const struct idem_config *config; /* borrowed */
-    struct idem_address source;
-    struct idem_address sink;
+    struct idem_addresses source;
+    struct idem_addresses sink;
     struct idem_transfer_policy policy;
     size_t window; /* most publishes that are not confirmed */
 };

@@ -14,11 +14,12 @@
 
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 15000
-/* The library sends heartbeats and notices their absence only when it is called. */
-#define HEARTBEAT_LOOK_S 5
+/* The library sends heartbeats, every half of what was agreed on, and notices their absence, only when
+ * it is called. */
+#define LOOKS_A_HEARTBEAT 4
 
 /* Grows with each failure, and differs between the bridges that lost the same broker. */
-static struct timeval backoff(unsigned failures) {
+static struct timeval backoff(size_t failures) {
     uint32_t random = 0;
     int64_t most_ms = failures < 8 ? BACKOFF_MIN_MS << failures : BACKOFF_MAX_MS;
     most_ms = most_ms < BACKOFF_MAX_MS ? most_ms : BACKOFF_MAX_MS;
@@ -41,10 +42,13 @@ static void on_store(evutil_socket_t fd, short what, void *arg) {
 }
 
 static void end_up(struct idem_worker *worker, struct idem_end *end) {
-    const struct timeval often = {HEARTBEAT_LOOK_S, 0};
+    int64_t often_ms =
+        (int64_t)amqp_get_heartbeat(end->link.connection) * 1000 / LOOKS_A_HEARTBEAT;
+    const struct timeval often = {often_ms / 1000, (often_ms % 1000) * 1000};
     end->readable = event_new(worker->base, idem_link_fd(&end->link),
                               EV_READ | EV_PERSIST, on_nothing, worker);
-    if (end->readable == NULL || event_add(end->readable, &often) != 0) {
+    if (end->readable == NULL ||
+        event_add(end->readable, often_ms > 0 ? &often : NULL) != 0) {
         end->failed = true; /* the turn takes it down again */
     }
     end->up = true;
@@ -53,8 +57,15 @@ static void end_up(struct idem_worker *worker, struct idem_end *end) {
                    end->link.name, end->address->host, end->address->port);
 }
 
+/* The one that failed comes last now. */
+static void next_address(struct idem_end *end) {
+    if (++end->address == end->addresses->list + end->addresses->count) {
+        end->address = end->addresses->list;
+    }
+}
+
 static void end_down(struct idem_worker *worker, struct idem_end *end) {
-    const struct timeval delay = backoff(end->failures++);
+    const struct timeval delay = backoff(end->failures++ / end->addresses->count);
     if (end->readable != NULL) {
         event_free(end->readable);
         end->readable = NULL;
@@ -62,6 +73,7 @@ static void end_down(struct idem_worker *worker, struct idem_end *end) {
     idem_link_close(&end->link, false);
     end->up = false;
     end->failed = false;
+    next_address(end);
     if (!worker->leaving && !(worker->draining && end == &worker->source)) {
         (void)event_add(end->retry, &delay);
     }
@@ -348,10 +360,12 @@ enum idem_code idem_worker_open(struct idem_worker **worker,
     opened->notice_fd = -1;
     opened->source.link.name = "source";
     opened->source.link.log = &opened->log;
-    opened->source.address = &options->source;
+    opened->source.addresses = &options->source;
+    opened->source.address = options->source.list;
     opened->sink.link.name = "sink";
     opened->sink.link.log = &opened->log;
-    opened->sink.address = &options->sink;
+    opened->sink.addresses = &options->sink;
+    opened->sink.address = options->sink.list;
     TAILQ_INIT(&opened->line);
     TAILQ_INIT(&opened->live);
     TAILQ_INIT(&opened->resting);
@@ -370,16 +384,17 @@ static void log_figures(struct idem_worker *worker) {
     struct idem_receiver_counts seen;
     const struct idem_transfer_counts *counts = &worker->counts;
     (void)idem_receiver_counts(worker->receiver, &seen, NULL, 0);
-    idem_log_write(&worker->log, IDEM_LOG_NOTICE, "bridge.figures",
-                   "arrived %" PRIu64 ", delivered %" PRIu64 ", quarantined %" PRIu64
-                   ", acknowledged or rejected %" PRIu64 ", duplicates %" PRIu64
-                   ", in doubt %" PRIu64 ", returned %" PRIu64 ", nacked %" PRIu64
-                   ", unexpected %" PRIu64,
-                   counts->on[IDEM_ON_ARRIVED], counts->delivered, counts->quarantined,
-                   counts->on[IDEM_ON_TOLD], seen.by_reason[IDEM_REASON_DUPLICATE],
-                   counts->in_doubt + seen.by_reason[IDEM_REASON_IN_DOUBT],
-                   counts->on[IDEM_ON_RETURNED], counts->on[IDEM_ON_NACKED],
-                   counts->unexpected);
+    idem_log_write(
+        &worker->log, IDEM_LOG_NOTICE, "bridge.figures",
+        "arrived %" PRIu64 ", delivered %" PRIu64 ", quarantined %" PRIu64
+        ", acknowledged or rejected %" PRIu64 ", duplicates %" PRIu64
+        ", in doubt %" PRIu64 ", unprotected %" PRIu64 ", returned %" PRIu64
+        ", nacked %" PRIu64 ", unexpected %" PRIu64,
+        counts->on[IDEM_ON_ARRIVED], counts->delivered, counts->quarantined,
+        counts->on[IDEM_ON_TOLD], seen.by_reason[IDEM_REASON_DUPLICATE],
+        counts->in_doubt + seen.by_reason[IDEM_REASON_IN_DOUBT],
+        seen.by_reason[IDEM_REASON_STORE_FAILURE] - seen.by_verdict[IDEM_VERDICT_REFUSE],
+        counts->on[IDEM_ON_RETURNED], counts->on[IDEM_ON_NACKED], counts->unexpected);
 }
 
 static void free_event(struct event *event) {

@@ -15,8 +15,9 @@
 /* One side: its connection, and how it comes back. */
 struct idem_end {
     struct idem_link link;
-    const struct idem_address *address;
-    struct event *readable; /* NULL: not connected */
+    const struct idem_addresses *addresses;
+    const struct idem_address *address; /* whose turn it is: the connected one */
+    struct event *readable;             /* NULL: not connected */
     struct event *retry;
     unsigned failures; /* since it was last up */
     bool up;

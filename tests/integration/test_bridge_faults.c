@@ -3,7 +3,7 @@
  * was not in doubt. */
 #include "bridge.h"
 #include "proxy.h"
-#include "rabbitmq.h"
+#include "rabbitmq_tally.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -18,7 +18,6 @@
     "    key: property:idempotency-key\n"                                                \
     "    scope: global\n"                                                                \
     "    lease: 2s\n"
-#define MESSAGES_MAX 20000
 
 static struct rabbitmq *client;
 static char config[2048]; /* with RabbitMQ's own port where @PORT@ is the proxy's */
@@ -49,39 +48,6 @@ static const char *configure(bool source, bool sink, const char *more) {
     return config;
 }
 
-/* How often each message arrived. */
-struct tally {
-    unsigned seen[MESSAGES_MAX];
-    unsigned missing;
-    unsigned extra;
-};
-
-static void count_one(void *arg, const char *body) {
-    struct tally *tally = arg;
-    unsigned long number = strtoul(body + 2, NULL, 10);
-    assert_true(number < MESSAGES_MAX);
-    tally->seen[number]++;
-}
-
-static void check_tally(unsigned messages, unsigned in_doubt) {
-    static struct tally tally;
-    memset(&tally, 0, sizeof tally);
-    rabbitmq_take_all(client, "out", count_one, &tally);
-    for (unsigned i = 0; i < messages; i++) {
-        tally.missing += tally.seen[i] == 0;
-        tally.extra += tally.seen[i] > 1 ? tally.seen[i] - 1 : 0;
-    }
-    if (tally.missing > 0 || tally.extra > in_doubt) {
-        fail_msg("%u missing, %u twice, %u were in doubt", tally.missing, tally.extra,
-                 in_doubt);
-    }
-}
-
-static void publish_with_copies(unsigned messages) {
-    rabbitmq_publish_many(client, "in", "m", messages);
-    rabbitmq_publish_many(client, "in", "m", messages / 3);
-}
-
 /* A stop leaves to the source what has been held for long: then there is more to do. */
 static void wait_until_through(struct bridge *bridge) {
     int64_t deadline = testing_deadline();
@@ -101,7 +67,7 @@ static void wait_until_through(struct bridge *bridge) {
 static void killed_again_and_again_it_loses_nothing(void **state) {
     const unsigned messages = 6000;
     (void)state;
-    publish_with_copies(messages);
+    tally_publish(client, "in", messages);
     struct bridge *bridge = bridge_start(configure(false, false, ""), 0);
     for (unsigned i = 1; i <= 8; i++) {
         rabbitmq_wait_more(client, "out", 100);
@@ -109,13 +75,13 @@ static void killed_again_and_again_it_loses_nothing(void **state) {
         bridge_restart(bridge);
     }
     wait_until_through(bridge);
-    check_tally(messages, bridge_logged(bridge, "copy.in_doubt"));
+    tally_check(client, "out", messages, bridge_logged(bridge, "copy.in_doubt"));
 }
 
 static void cut_again_and_again(bool source, bool sink) {
     const unsigned messages = 6000;
     struct proxy *proxy = proxy_start(rabbitmq_port());
-    publish_with_copies(messages);
+    tally_publish(client, "in", messages);
     struct bridge *bridge = bridge_start(configure(source, sink, ""), proxy_port(proxy));
     for (unsigned i = 1; i <= 5; i++) {
         bridge_await(bridge, source ? "link.up: source" : "link.up: sink", i);
@@ -124,7 +90,7 @@ static void cut_again_and_again(bool source, bool sink) {
     }
     wait_until_through(bridge);
     assert_true(proxy_accepted(proxy) > 5);
-    check_tally(messages, bridge_logged(bridge, "copy.in_doubt"));
+    tally_check(client, "out", messages, bridge_logged(bridge, "copy.in_doubt"));
     if (!sink) { /* what was published is carried to its end: nothing is in doubt */
         assert_int_equal(bridge_logged(bridge, "copy.in_doubt"), 0);
     }
@@ -144,6 +110,40 @@ static void losing_the_sink_loses_nothing(void **state) {
 static void losing_both_loses_nothing(void **state) {
     (void)state;
     cut_again_and_again(true, true);
+}
+
+/* A connection that says nothing for too long is given up, by whoever notices first. */
+static void a_stall_that_costs_heartbeats_loses_nothing(void **state) {
+    const unsigned messages = 6000;
+    struct proxy *proxy = proxy_start(rabbitmq_port());
+    (void)state;
+    rabbitmq_heartbeat(2);
+    struct bridge *bridge = bridge_start(configure(true, true, ""), proxy_port(proxy));
+    bridge_await(bridge, "link.up: source", 1);
+    rabbitmq_heartbeat(60);
+    tally_publish(client, "in", messages); /* the last of them are still under way */
+    proxy_stall(proxy, true);
+    bridge_await(bridge, "heartbeat", 2); /* both ends */
+    proxy_stall(proxy, false);
+    wait_until_through(bridge);
+    tally_check(client, "out", messages, bridge_logged(bridge, "copy.in_doubt"));
+    proxy_stop(proxy);
+}
+
+static void idle_connections_are_kept_by_heartbeats(void **state) {
+    struct proxy *proxy = proxy_start(rabbitmq_port());
+    (void)state;
+    rabbitmq_heartbeat(1);
+    struct bridge *bridge = bridge_start(configure(true, true, ""), proxy_port(proxy));
+    bridge_await(bridge, "link.up: source", 1);
+    rabbitmq_heartbeat(60); /* takes a while, as two lost heartbeats do */
+    rabbitmq_heartbeat(60);
+    rabbitmq_heartbeat(60);
+    rabbitmq_publish_many(client, "in", "m", 10);
+    rabbitmq_wait_depth(client, "out", 10);
+    wait_until_through(bridge);
+    assert_int_equal(bridge_logged(bridge, "link.up"), 2);
+    proxy_stop(proxy);
 }
 
 static void a_stop_drains_what_is_under_way(void **state) {
@@ -227,6 +227,8 @@ int main(void) {
         TEST(losing_the_source_loses_nothing_and_doubts_nothing),
         TEST(losing_the_sink_loses_nothing),
         TEST(losing_both_loses_nothing),
+        TEST(a_stall_that_costs_heartbeats_loses_nothing),
+        TEST(idle_connections_are_kept_by_heartbeats),
         TEST(a_stop_drains_what_is_under_way),
         TEST(a_stop_does_not_wait_longer_than_its_deadline),
         TEST(a_second_sigterm_ends_it_at_once),

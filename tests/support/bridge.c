@@ -78,6 +78,24 @@ void bridge_restart(struct bridge *bridge) {
     launch(bridge, NULL);
 }
 
+long bridge_cpu_ms(struct bridge *bridge) {
+    char path[64];
+    char text[1024] = "";
+    unsigned long user = 0;
+    unsigned long system = 0;
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)bridge->pid);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    assert_non_null(fgets(text, sizeof text, file));
+    (void)fclose(file);
+    const char *at = strrchr(text, ')'); /* the name before it can hold anything */
+    assert_non_null(at);
+    assert_int_equal(sscanf(at, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+                            &user, &system),
+                     2);
+    return (long)(user + system) * 1000 / sysconf(_SC_CLK_TCK);
+}
+
 void bridge_signal(struct bridge *bridge, int signal_number) {
     assert_int_not_equal(bridge->pid, 0);
     (void)kill(bridge->pid, signal_number);

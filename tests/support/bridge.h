@@ -19,6 +19,9 @@ void bridge_restart(struct bridge *bridge);
 void bridge_configure(struct bridge *bridge, const char *config);
 void bridge_signal(struct bridge *bridge, int signal_number);
 
+/* Processor time that it has used so far. */
+long bridge_cpu_ms(struct bridge *bridge);
+
 /* SIGKILL, and waits for the end. */
 void bridge_kill(struct bridge *bridge);
 

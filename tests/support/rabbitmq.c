@@ -37,16 +37,20 @@ static bool script(const char *verb, const char *dir) {
     return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
 }
 
-bool rabbitmq_cannot_run(int *status) {
+int rabbitmq_missing(const char *what) {
     const char *ci = getenv("CI");
+    bool needed = ci != NULL && strcmp(ci, "true") == 0;
+    (void)fprintf(stderr, "%s: %s is not installed\n", needed ? "failed" : "skipped",
+                  what);
+    return needed ? EXIT_FAILURE : TESTING_SKIPPED;
+}
+
+bool rabbitmq_cannot_run(int *status) {
     if (getenv("IDEM_RABBITMQ") != NULL) {
         return false;
     }
     if (access("/usr/lib/rabbitmq/bin/rabbitmq-server", X_OK) != 0) {
-        bool needed = ci != NULL && strcmp(ci, "true") == 0;
-        (void)fprintf(stderr, "%s: rabbitmq-server is not installed\n",
-                      needed ? "failed" : "skipped");
-        *status = needed ? EXIT_FAILURE : TESTING_SKIPPED;
+        *status = rabbitmq_missing("rabbitmq-server");
         return true;
     }
     files_make_dir(own_dir);
@@ -67,14 +71,48 @@ int rabbitmq_done(int status) {
     return status;
 }
 
-void rabbitmq_alarm(bool on) {
-    char command[FILES_PATH_MAX + 128];
+/* The first line that `rabbitmqctl ARGUMENTS` prints; the command has to succeed. */
+static void control(const char *arguments, char *line, int size) {
+    char command[FILES_PATH_MAX + TEXT_MAX];
     (void)snprintf(command, sizeof command,
-                   "exec tests/rabbitmq.sh ctl '%s' set_vm_memory_high_watermark %s "
-                   ">/dev/null 2>&1",
-                   getenv("IDEM_RABBITMQ"), on ? "0.0000001" : "0.4");
+                   "exec tests/rabbitmq.sh ctl '%s' -q %s 2>/dev/null",
+                   getenv("IDEM_RABBITMQ"), arguments);
     /* A test's own command, its directory a temporary one: nothing of it comes from outside. */
-    assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c,concurrency-mt-unsafe) */
+    FILE *output = popen(command, "re"); /* NOLINT(cert-env33-c) */
+    assert_non_null(output);
+    if (fgets(line, size, output) == NULL) {
+        line[0] = '\0';
+    }
+    while (fgetc(output) != EOF) {
+        continue; /* it must not die of a closed pipe */
+    }
+    assert_int_equal(pclose(output), 0);
+}
+
+void rabbitmq_alarm(bool on) {
+    char line[TEXT_MAX];
+    control(on ? "set_vm_memory_high_watermark 0.0000001"
+               : "set_vm_memory_high_watermark 0.4",
+            line, sizeof line);
+}
+
+void rabbitmq_heartbeat(unsigned seconds) {
+    char arguments[TEXT_MAX];
+    char line[TEXT_MAX];
+    (void)snprintf(arguments, sizeof arguments,
+                   "eval 'application:set_env(rabbit, heartbeat, %u).'", seconds);
+    control(arguments, line, sizeof line);
+}
+
+unsigned rabbitmq_unacknowledged(const char *queue) {
+    char arguments[TEXT_MAX];
+    char line[TEXT_MAX];
+    (void)snprintf(arguments, sizeof arguments,
+                   "list_queues --no-table-headers messages_unacknowledged name | "
+                   "grep -w '%s$'",
+                   queue);
+    control(arguments, line, sizeof line);
+    return (unsigned)strtoul(line, NULL, 10);
 }
 
 unsigned rabbitmq_port(void) {

@@ -15,10 +15,19 @@ bool rabbitmq_cannot_run(int *status);
 /* Last line of main: stops what rabbitmq_cannot_run started; returns its argument. */
 int rabbitmq_done(int status);
 
+/* What main returns where something is not installed: skipped, or failed in CI. */
+int rabbitmq_missing(const char *what);
+
 unsigned rabbitmq_port(void);
 
 /* While the alarm is on, the broker takes nothing from publishers (connection.blocked). */
 void rabbitmq_alarm(bool on);
+
+/* The heartbeat that the broker asks of clients that connect from now on; it starts with 60. */
+void rabbitmq_heartbeat(unsigned seconds);
+
+/* Messages of a queue that a consumer holds. Takes a second. */
+unsigned rabbitmq_unacknowledged(const char *queue);
 
 /* A header in tests is a name and a text. */
 struct rabbitmq_message {

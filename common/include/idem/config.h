@@ -13,8 +13,12 @@ enum idem_store_wait {
 };
 
 /* An AMQP end, or a database sink. Owned strings; NULL where not given. */
+#define IDEM_URLS_MAX 8
+
 struct idem_endpoint_config {
-    char *url;
+    char *urls[IDEM_URLS_MAX + 1]; /* tried in turn; NULL ends them */
+    char *user_env;                /* name of an environment variable */
+    char *password_env;            /* the same */
     char *password_file;
     char *ca_file; /* TLS: who vouches for the broker; NULL: the system's authorities */
     char *certificate; /* TLS: ours, with private_key */

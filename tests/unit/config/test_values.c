@@ -317,7 +317,7 @@ static void bridges_between_two_queues_are_read(void **state) {
           "  sink: {url: 'amqps://h', exchange: out, routing_key: ''}\n"
           "  quarantine: {exchange: aside}\n");
     assert_true(config.bridge.present);
-    assert_string_equal(config.bridge.source.url, "amqp://u:p@h/%2f");
+    assert_string_equal(config.bridge.source.urls[0], "amqp://u:p@h/%2f");
     assert_string_equal(config.bridge.source.queue, "in");
     assert_int_equal(config.bridge.source.prefetch, 1000);
     assert_string_equal(config.bridge.sink.exchange, "out");
