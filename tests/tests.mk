@@ -101,6 +101,6 @@ BENCH_PROGRAMS := $(call test_program,$(wildcard tests/bench/bench_*.c))
 BENCH_SUPPORT  := $(call object,$(filter-out $(wildcard tests/bench/bench_*.c),$(wildcard tests/bench/*.c)))
 $(BENCH_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BENCH_SUPPORT) $(BUILD)/libidem.a
 	@mkdir -p $(@D)
-	$(call say,LD)$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
+	$(call say,LD)$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(BRIDGE_LIBS)
 
 .PHONY: check tests unit asan tsan valgrind check-debian13 bench fuzz lint format

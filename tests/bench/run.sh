@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# make bench: decisions on the caller's thread, the Redis store beside a bare hiredis loop, then Mosquitto
-# with the plugin beside the bare broker.
+# make bench: decisions on the caller's thread, the Redis store beside a bare hiredis loop, the bridge beside
+# RabbitMQ's Shovel, then Mosquitto with the plugin beside the bare broker.
 # KEYS (1000000), SAMPLES (100000), MESSAGES (100000) and ROUNDS (5) change how much.
 set -euo pipefail
 build=$(cd "$1" && pwd)
@@ -17,6 +17,7 @@ finish() {
     kill "$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null || true
   done
+  tests/rabbitmq.sh stop "$dir/rabbitmq"
   rm -rf "$dir"
 }
 trap finish EXIT
@@ -43,6 +44,13 @@ until redis-cli -s "$dir/redis.sock" ping >/dev/null 2>&1; do
   sleep 0.05
 done
 "$build/tests/bench/bench_redis" "$dir/redis.sock" "${MESSAGES:-100000}" "${ROUNDS:-5}"
+echo
+
+mkdir "$dir/rabbitmq"
+tests/rabbitmq.sh start "$dir/rabbitmq" rabbitmq_shovel
+"$build/tests/bench/bench_bridge" "$dir/rabbitmq" "$build/idem-bridge" "$dir/redis.sock" "$dir" \
+  "${MESSAGES:-100000}" "${ROUNDS:-5}"
+tests/rabbitmq.sh stop "$dir/rabbitmq"
 kill $redis_pid
 wait $redis_pid || true
 redis_pid=''
