@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * One connection to a RabbitMQ, with one channel. */
-#define _DEFAULT_SOURCE /* TCP_USER_TIMEOUT */
+#define _DEFAULT_SOURCE /* TCP_USER_TIMEOUT, TCP_CORK */
 
 #include "link.h"
 
@@ -284,6 +284,12 @@ int idem_link_fd(const struct idem_link *link) {
 bool idem_link_writable(const struct idem_link *link) {
     struct pollfd descriptor = {.fd = idem_link_fd(link), .events = POLLOUT};
     return poll(&descriptor, 1, 0) == 1;
+}
+
+/* Where it fails, segments are smaller than they could be, and that is all. */
+void idem_link_gather(const struct idem_link *link, bool gather) {
+    const int on = gather;
+    (void)setsockopt(idem_link_fd(link), IPPROTO_TCP, TCP_CORK, &on, sizeof on);
 }
 
 size_t idem_link_properties_max(const struct idem_link *link) {

@@ -58,6 +58,9 @@ bool idem_link_buffered(const struct idem_link *link);
 int idem_link_fd(const struct idem_link *link);
 bool idem_link_writable(const struct idem_link *link);
 
+/* While it gathers, what is written goes out in full segments only: for many small messages in a row. */
+void idem_link_gather(const struct idem_link *link, bool gather);
+
 /* Bytes of encoded properties that fit into one content header. */
 size_t idem_link_properties_max(const struct idem_link *link);
 

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 
 #define FRAMES_A_TURN 512
+/* A socket counts as writable when a third of its buffer is free, which starts with 16 KiB at least. */
+#define ROOM_WHEN_WRITABLE (4 * 1024)
+#define FRAMES_OVERHEAD    64 /* of the three frames that a small message is */
 /* One confirm that does not come must not make the ring of the others grow for ever. */
 #define SPAN_MAX (UINT64_C(1) << 20)
 
@@ -290,19 +293,39 @@ static void publish(struct idem_worker *worker, struct idem_parcel *parcel) {
     }
 }
 
-void idem_sink_publish(struct idem_worker *worker) {
+static size_t size_of(const struct idem_parcel *parcel) {
+    return parcel->letter.used + FRAMES_OVERHEAD;
+}
+
+/* Returns when nothing more may be published now. To ask the system before each message would cost as
+ * much as the message. */
+static void publish_line(struct idem_worker *worker) {
     struct idem_end *sink = &worker->sink;
     struct idem_parcel *parcel = TAILQ_FIRST(&worker->line);
-    while (parcel != NULL && sink->up && !sink->failed && !sink->link.blocked &&
-           may_publish(worker, parcel)) {
+    size_t room = 0; /* known to be free */
+    while (parcel != NULL && !sink->failed && may_publish(worker, parcel)) {
         if (lease_is_over(parcel)) {
             idem_parcel_step(parcel, IDEM_ON_LEASE_OVER);
-        } else if (!idem_link_writable(&sink->link)) {
+        } else if (room < size_of(parcel) && !idem_link_writable(&sink->link)) {
             (void)event_add(worker->writable, NULL);
             return;
         } else {
+            room = room < size_of(parcel) ? ROOM_WHEN_WRITABLE : room;
+            room -= size_of(parcel) < room ? size_of(parcel) : room;
             publish(worker, parcel);
         }
         parcel = TAILQ_FIRST(&worker->line);
     }
+}
+
+void idem_sink_publish(struct idem_worker *worker) {
+    struct idem_end *sink = &worker->sink;
+    const struct idem_parcel *first = TAILQ_FIRST(&worker->line);
+    if (first == NULL || !sink->up || sink->failed || sink->link.blocked ||
+        !may_publish(worker, first)) {
+        return;
+    }
+    idem_link_gather(&sink->link, true);
+    publish_line(worker);
+    idem_link_gather(&sink->link, false);
 }

@@ -43,6 +43,7 @@ static const char *redis;
 static const char *dir; /* the caller's, who removes it */
 static unsigned port;
 static unsigned messages = 30000;
+static int64_t run_of_ms;
 static amqp_connection_state_t connection;
 
 static void give_up(const char *what) {
@@ -87,9 +88,12 @@ static void renew(const char *queue) {
     check("queue.declare");
 }
 
-/* Waits until everything published so far is confirmed: the highest number is. */
+/* Waits until every number above *confirmed and up to published, BATCH at most, is confirmed: in any
+ * order, and some of them together. */
 static void await_confirms(uint64_t published, uint64_t *confirmed) {
-    while (*confirmed < published) {
+    bool seen[BATCH] = {false};
+    uint64_t left = published - *confirmed;
+    while (left > 0) {
         amqp_frame_t frame;
         if (amqp_simple_wait_frame(connection, &frame) != AMQP_STATUS_OK ||
             frame.frame_type != AMQP_FRAME_METHOD ||
@@ -97,15 +101,21 @@ static void await_confirms(uint64_t published, uint64_t *confirmed) {
             give_up("a message was not confirmed");
         }
         const amqp_basic_ack_t *ack = frame.payload.method.decoded;
-        *confirmed += ack->multiple ? ack->delivery_tag - *confirmed : 1;
+        uint64_t tag = ack->delivery_tag;
+        for (uint64_t n = ack->multiple ? *confirmed + 1 : tag; n <= tag; n++) {
+            left -= !seen[n - *confirmed - 1];
+            seen[n - *confirmed - 1] = true;
+        }
         amqp_maybe_release_buffers(connection);
     }
+    *confirmed = published;
 }
 
 static void publish(uint64_t number) {
-    char key[32];
+    char key[40];
     char body[BODY_SIZE];
-    (void)snprintf(key, sizeof key, "key-%llu", (unsigned long long)number);
+    (void)snprintf(key, sizeof key, "%llx-%llu", (unsigned long long)run_of_ms,
+                   (unsigned long long)number);
     memset(body, 'x', sizeof body);
     memcpy(body, key, strlen(key));
     amqp_table_entry_t header = {.key = amqp_cstring_bytes("idempotency-key")};
@@ -122,7 +132,7 @@ static void publish(uint64_t number) {
     }
 }
 
-/* Keys are never used twice in a run. */
+/* Keys are never used twice: stores may be there from another run. */
 static void fill(void) {
     static uint64_t published;
     static uint64_t confirmed;
@@ -257,6 +267,7 @@ static void show(const char *name, struct figures *const *of, enum contender a,
     double rates[ROUNDS_MAX];
     double cpu[ROUNDS_MAX];
     double ratios[2][ROUNDS_MAX];
+    char cost[32];
     for (size_t i = 0; i < rounds; i++) {
         rates[i] = of[a][i].rate;
         cpu[i] = of[a][i].cpu_us;
@@ -269,9 +280,11 @@ static void show(const char *name, struct figures *const *of, enum contender a,
     qsort(ratios[1], rounds, sizeof *ratios[1], compare);
     size_t middle = rounds / 2;
     size_t last = rounds - 1;
-    (void)printf("%-24s %6.0f/s  %5.2f (%.2f .. %.2f)  %5.2f (%.2f .. %.2f)  %6.1f us\n",
-                 name, rates[middle], ratios[0][middle], ratios[0][0], ratios[0][last],
-                 ratios[1][middle], ratios[1][0], ratios[1][last], cpu[middle]);
+    (void)snprintf(cost, sizeof cost, "%.1f us", cpu[middle]);
+    (void)printf("%-24s %6.0f/s  %5.2f (%.2f .. %.2f)  %5.2f (%.2f .. %.2f)  %s\n", name,
+                 rates[middle], ratios[0][middle], ratios[0][0], ratios[0][last],
+                 ratios[1][middle], ratios[1][0], ratios[1][last],
+                 a == SHOVEL ? "-" : cost);
 }
 
 static void read_port(void) {
@@ -299,6 +312,7 @@ int main(int argc, char **argv) {
     if (messages < BATCH || rounds == 0 || rounds > ROUNDS_MAX) {
         give_up("no figures can be had");
     }
+    run_of_ms = idem_clock_wall_ms();
     read_port();
     connect_to_broker();
     for (size_t round = 0; round < rounds; round++) {
