@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define SWEEP_IDLE   16384 /* records a second while nothing else is to do */
-#define SWEEP_EACH   8     /* records looked at for each change */
+#define SWEEP_EACH   4     /* records looked at for each change */
 #define SWEEP_LEAST  256
 #define GROWTHS_MOST 32
 #define MOVE_MOST    64 /* records, and bytes of results, moved while the mutex */
