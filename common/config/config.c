@@ -176,5 +176,6 @@ void idem_config_fini(struct idem_config *config) {
     endpoint_fini(&config->bridge.sink);
     free(config->bridge.quarantine_exchange);
     free(config->http.listen);
+    free(config->mqtt.handover);
     memset(config, 0, sizeof *config);
 }

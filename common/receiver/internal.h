@@ -15,6 +15,9 @@ struct idem_receiver {
     bool can_hold;
     idem_receiver_delivering *delivering;
     void *delivering_arg;
+    idem_receiver_room *room;
+    void *room_arg;
+    bool completes_unprotected;
     struct idem_log log;
     struct idem_workspace *workspace;
     struct idem_flights flights;

@@ -129,6 +129,9 @@ static enum idem_code receiver_init(struct idem_receiver *receiver,
     receiver->can_hold = options->can_hold;
     receiver->delivering = options->delivering;
     receiver->delivering_arg = options->delivering_arg;
+    receiver->room = options->room;
+    receiver->room_arg = options->room_arg;
+    receiver->completes_unprotected = options->completes_unprotected;
     receiver->log = options->log;
     enum idem_code code = idem_digest_init(error);
     if (code != IDEM_OK) {

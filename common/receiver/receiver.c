@@ -125,6 +125,9 @@ static void claim_answered(void *arg, const struct idem_answer *answer) {
                                   answer->code);
     }
     decide(receiver, delivery, reason, &flight->policies, flight->row);
+    if (reason == IDEM_REASON_STORE_FAILURE && receiver->completes_unprotected) {
+        delivery->claimed = delivery->verdict == IDEM_VERDICT_DELIVER;
+    }
     lend_propagation(receiver, flight);
     flight->decided(flight->arg, delivery);
     idem_flight_rest(&receiver->flights, flight);
@@ -220,6 +223,11 @@ static struct idem_flight *prepare(struct idem_receiver *receiver,
     }
     if (identify(receiver, delivery, message, parts, &count) != IDEM_IDENTITY_OK) {
         *reason = IDEM_REASON_MISSING_KEY;
+        return NULL;
+    }
+    if (receiver->room != NULL && !receiver->room(receiver->room_arg)) {
+        *reason = IDEM_REASON_STORE_FAILURE;
+        delivery->store_code = IDEM_ERR_FULL;
         return NULL;
     }
     struct idem_flight *flight = start_flight(receiver, delivery, parts, count);

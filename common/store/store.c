@@ -3,6 +3,7 @@
  * one place. */
 #include "store/answer.h"
 #include "store/backend.h"
+#include "store/recent/recent.h"
 #include "store/record.h"
 
 struct backend {
@@ -42,12 +43,33 @@ enum idem_code idem_store_url_check(const char *url, struct idem_error *error) {
     return backend != NULL ? backend->check(url, error) : IDEM_ERR_INVALID;
 }
 
+/* The store, or one that remembers in front of it. */
+static enum idem_code put_in_front(struct idem_store **store,
+                                   const struct idem_store_options *options,
+                                   struct idem_error *error) {
+    if (options->recent_keys == 0 || options->read_only) {
+        return IDEM_OK;
+    }
+    struct idem_store *behind = *store;
+    enum idem_code code =
+        idem_recent_open(store, behind, options->recent_keys, &options->log, error);
+    if (code != IDEM_OK) {
+        *store = NULL;
+        idem_store_close(behind);
+    }
+    return code;
+}
+
 enum idem_code idem_store_open(struct idem_store **store,
                                const struct idem_store_options *options,
                                struct idem_error *error) {
     const struct backend *backend = find_backend(options->url, error);
     *store = NULL;
-    return backend != NULL ? backend->open(store, options, error) : IDEM_ERR_INVALID;
+    if (backend == NULL) {
+        return IDEM_ERR_INVALID;
+    }
+    enum idem_code code = backend->open(store, options, error);
+    return code == IDEM_OK ? put_in_front(store, options, error) : code;
 }
 
 void idem_store_close(struct idem_store *store) {

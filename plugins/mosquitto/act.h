@@ -16,6 +16,7 @@
 #ifndef IDEM_MOSQUITTO_ACT_H
 #define IDEM_MOSQUITTO_ACT_H
 
+#include "copy.h"
 #include "handover.h"
 #include "plan.h"
 
@@ -32,5 +33,19 @@ struct idem_act_request {
  * describes what was published in its place (the caller frees it); topic NULL: nothing was. */
 int idem_act_on(struct mosquitto_evt_message *event,
                 const struct idem_act_request *request, struct idem_handover *handover);
+
+/* A message of which only a copy is left. */
+struct idem_act_message {
+    const char *topic;
+    uint32_t size; /* of the copy's payload */
+    int qos;
+    bool retain;
+};
+
+/* Publishes it as the plan says, HAND_ON or DIVERT. The copy is the broker's with MOSQ_ERR_SUCCESS, and
+ * *handover describes what was published (the caller frees it); else nothing has changed. */
+int idem_act_publish(const struct idem_act_message *message, struct idem_copy *copy,
+                     const struct idem_act_request *request,
+                     struct idem_handover *handover);
 
 #endif

@@ -4,22 +4,22 @@
 
 #include "node.h"
 
-#include "act.h"
 #include "broker_log.h"
 #include "compat.h"
 #include "figures.h"
-#include "settle.h"
-#include "view.h"
+#include "intake.h"
 
 #include <idem/clock.h>
 #include <idem/config.h>
 #include <idem/version.h>
 
 #include <errno.h>
+#include <libgen.h>
 #include <limits.h>
 #include <mosquitto.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct idem_node {
     struct idem_node *next;
@@ -31,7 +31,9 @@ struct idem_node {
     struct idem_store *store;
     struct idem_receiver *receiver;
     struct idem_settle settle;
+    struct idem_intake intake;
     struct idem_figures figures;
+    bool remote;         /* the store is on the network */
     char *handover_path; /* NULL: the store keeps nothing, and neither do we */
     bool
         handover_open; /* the file's messages are with the broker, the file is still there */
@@ -97,13 +99,17 @@ static enum idem_code open_store(struct idem_node *node, struct idem_error *erro
     struct idem_store_options options = {
         .url = node->config.store.url,
         .secret = &node->config.rules.secret,
+        .deadline_ms = node->config.store.deadline_ms,
+        .recent_keys = node->remote ? node->config.store.recent_keys : 0,
         .log = node->log,
     };
     return idem_store_open(&node->store, &options, error);
 }
 
 static bool delivering(void *arg, const struct idem_digest *digest) {
-    return idem_settle_holds(&((const struct idem_node *)arg)->settle, digest);
+    const struct idem_node *node = arg;
+    return idem_settle_holds(&node->settle, digest) ||
+           idem_park_holds(&node->intake.park, digest);
 }
 
 static enum idem_code open_receiver(struct idem_node *node, struct idem_error *error) {
@@ -114,26 +120,65 @@ static enum idem_code open_receiver(struct idem_node *node, struct idem_error *e
         .log = node->log,
         .delivering = delivering,
         .delivering_arg = node,
+        .room = idem_intake_room,
+        .room_arg = &node->intake,
+        .completes_unprotected = node->remote,
     };
     return idem_receiver_open(&node->receiver, &options, error);
 }
 
-/* The messages wait beside the embedded store: PATH.handover. */
-static enum idem_code name_handover(struct idem_node *node, struct idem_error *error) {
-    static const char scheme[] = "embedded://";
-    const char *url = node->config.store.url;
-    if (strncmp(url, scheme, sizeof scheme - 1) != 0) {
-        return IDEM_OK;
-    }
-    const char *path = url + sizeof scheme - 1;
-    int length = (int)strcspn(path, "?");
+static enum idem_code no_memory(struct idem_error *error) {
+    return idem_error_set(error, IDEM_ERR_NOMEM, 0, "out of memory");
+}
+
+/* PATH.handover, of the first length bytes of path. */
+static enum idem_code set_handover_path(struct idem_node *node, const char *path,
+                                        int length, struct idem_error *error) {
     size_t size = (size_t)length + sizeof ".handover";
     node->handover_path = malloc(size);
     if (node->handover_path == NULL) {
-        return idem_error_set(error, IDEM_ERR_NOMEM, 0, "out of memory");
+        return no_memory(error);
     }
     (void)snprintf(node->handover_path, size, "%.*s.handover", length, path);
     return IDEM_OK;
+}
+
+/* Where the messages wait that a clean stop would throw away: as configured, or beside the embedded store,
+ * or, for a store that is elsewhere, beside the configuration. The memory store keeps nothing. */
+static enum idem_code name_handover(struct idem_node *node, struct idem_error *error) {
+    static const char embedded[] = "embedded://";
+    static const char memory[] = "memory:";
+    const char *url = node->config.store.url;
+    bool is_embedded = strncmp(url, embedded, sizeof embedded - 1) == 0;
+    bool is_memory = strncmp(url, memory, sizeof memory - 1) == 0;
+    node->remote = !is_embedded && !is_memory;
+    if (node->config.mqtt.handover != NULL) {
+        node->handover_path = strdup(node->config.mqtt.handover);
+        return node->handover_path != NULL ? IDEM_OK : no_memory(error);
+    }
+    if (is_embedded) {
+        const char *path = url + sizeof embedded - 1;
+        return set_handover_path(node, path, (int)strcspn(path, "?"), error);
+    }
+    return is_memory
+               ? IDEM_OK
+               : set_handover_path(node, node->path, (int)strlen(node->path), error);
+}
+
+/* Better to hear of it now than at the stop. */
+static void check_handover(const struct idem_node *node) {
+    char copy[PATH_MAX];
+    if (!node->remote || node->handover_path == NULL) {
+        return;
+    }
+    (void)snprintf(copy, sizeof copy, "%s", node->handover_path);
+    if (access(dirname(copy), W_OK | X_OK) != 0) {
+        idem_log_write(
+            &node->log, IDEM_LOG_WARNING, "handover.unwritable",
+            "%s could not be written: messages that wait for the store when "
+            "the broker is stopped would be lost; name a file by mqtt.handover",
+            node->handover_path);
+    }
 }
 
 /* A file that cannot be read is no reason to keep a broker from starting: it is reported and set aside.
@@ -185,17 +230,19 @@ static bool save_handovers(void *arg, const struct idem_handover *const *handove
     }
     idem_log_write(
         &node->log, IDEM_LOG_ERROR, "handover.lost",
-        "%zu QoS 2 messages were in the broker's queue when it stopped and are lost: %s",
-        count, node->handover_path == NULL ? "the store keeps nothing" : error.text);
+        "%zu messages were in the broker's queue when it stopped and are lost: %s", count,
+        node->handover_path == NULL ? "the store keeps nothing" : error.text);
     return false;
 }
 
 static void node_close(struct idem_node *node) {
     if (node->receiver != NULL) {
+        idem_intake_stop(&node->intake, idem_clock_wall_ms());
         idem_settle_stop(&node->settle, idem_clock_wall_ms(), save_handovers, node);
         idem_settle_fini(&node->settle);
         idem_receiver_close(node->receiver);
     }
+    idem_intake_fini(&node->intake);
     free(node->handover_path);
     idem_store_close(node->store);
     idem_figures_fini(&node->figures);
@@ -203,6 +250,22 @@ static void node_close(struct idem_node *node) {
     idem_broker_log_fini(&node->broker_log);
     free(node->path);
     free(node);
+}
+
+static enum idem_code start_intake(struct idem_node *node, struct idem_error *error) {
+    idem_settle_init(&node->settle, node->receiver);
+    idem_intake_configure(&node->intake, &node->config);
+    return idem_intake_start(&node->intake, node->receiver, error);
+}
+
+/* Store, intake and receiver: in this order, since each needs the one before. */
+static enum idem_code open_all(struct idem_node *node, struct idem_error *error) {
+    enum idem_code code = open_store(node, error);
+    if (code == IDEM_OK) {
+        idem_intake_init(&node->intake, node->store, &node->settle, &node->log);
+        code = open_receiver(node, error);
+    }
+    return code == IDEM_OK ? start_intake(node, error) : code;
 }
 
 static enum idem_code node_start(struct idem_node *node, struct idem_error *error) {
@@ -216,13 +279,10 @@ static enum idem_code node_start(struct idem_node *node, struct idem_error *erro
         code = name_handover(node, error);
     }
     if (code == IDEM_OK) {
-        code = open_store(node, error);
+        check_handover(node);
+        code = open_all(node, error);
     }
     if (code == IDEM_OK) {
-        code = open_receiver(node, error);
-    }
-    if (code == IDEM_OK) {
-        idem_settle_init(&node->settle, node->receiver);
         idem_figures_init(&node->figures, node->config.mqtt.sys_interval_ms);
         code = publish_handovers(node, error);
     }
@@ -303,49 +363,6 @@ void idem_node_release(struct idem_node *node) {
     node_close(node);
 }
 
-/* The embedded store answers inside idem_receiver_submit(); this notes that it did. */
-static void decided(void *arg, struct idem_delivery *delivery) {
-    (void)delivery;
-    *(bool *)arg = true;
-}
-
-static int carry_out(struct idem_node *node, struct mosquitto_evt_message *event,
-                     struct idem_delivery *delivery, int64_t now_ms) {
-    bool mqtt5 = mosquitto_client_protocol_version(event->client) == 5;
-    struct idem_handover handover;
-    struct idem_act_request request = {
-        .plan = idem_plan_of(delivery, event->qos, mqtt5),
-        .reason = idem_reason_name(delivery->reason),
-    };
-    if (delivery->verdict == IDEM_VERDICT_DELIVER) {
-        (void)idem_receiver_propagation(node->receiver, delivery, &request.property,
-                                        &request.key);
-    }
-    int rc = idem_act_on(event, &request, &handover);
-    if (delivery->claimed && rc == MOSQ_ERR_SUCCESS) {
-        idem_settle_add(&node->settle, delivery, &handover, event->client, now_ms);
-        return rc;
-    }
-    if (delivery->claimed) {
-        idem_receiver_abandon(node->receiver, delivery, NULL,
-                              NULL); /* nothing was delivered */
-    }
-    idem_handover_fini(&handover);
-    return rc;
-}
-
-static int receive(struct idem_node *node, struct mosquitto_evt_message *event,
-                   int64_t now_ms) {
-    struct idem_view view;
-    struct idem_delivery delivery;
-    bool answered = false;
-    idem_view_init(&view, event);
-    idem_receiver_submit(node->receiver, &view.message, now_ms, &delivery, decided,
-                         &answered);
-    idem_view_fini(&view);
-    return answered ? carry_out(node, event, &delivery, now_ms) : MOSQ_ERR_SUCCESS;
-}
-
 static void housekeeping(struct idem_node *node, int64_t now_ms) {
     idem_broker_log_flush(&node->broker_log);
     idem_figures_publish(&node->figures, node->receiver, node->store, now_ms);
@@ -354,6 +371,7 @@ static void housekeeping(struct idem_node *node, int64_t now_ms) {
 int idem_node_on_message(struct idem_node *node, struct mosquitto_evt_message *event) {
     int64_t now_ms = idem_clock_wall_ms();
     idem_settle_on_message(&node->settle, now_ms);
+    idem_intake_occasion(&node->intake);
     remove_handovers(node);
     housekeeping(node, now_ms);
     if (idem_topic_reserved(event->topic)) {
@@ -362,12 +380,15 @@ int idem_node_on_message(struct idem_node *node, struct mosquitto_evt_message *e
     if (idem_settle_reserve(&node->settle) != IDEM_OK) {
         return MOSQ_ERR_NOMEM; /* no acknowledgement: the client keeps the message */
     }
-    return receive(node, event, now_ms);
+    return idem_intake_message(&node->intake, event, now_ms);
 }
 
 int idem_node_on_tick(struct idem_node *node, bool whole_turn) {
     int64_t now_ms = idem_clock_wall_ms();
     idem_settle_on_tick(&node->settle, whole_turn, now_ms);
+    if (whole_turn) {
+        idem_intake_turn(&node->intake, now_ms);
+    }
     remove_handovers(node);
     housekeeping(node, now_ms);
     return MOSQ_ERR_SUCCESS;
@@ -386,6 +407,7 @@ int idem_node_on_disconnect(struct idem_node *node,
     int64_t now_ms = idem_clock_wall_ms();
     idem_settle_on_disconnect(&node->settle, event->client, broker_out_of_memory(),
                               now_ms);
+    idem_intake_occasion(&node->intake);
     housekeeping(node, now_ms);
     return MOSQ_ERR_SUCCESS;
 }
@@ -412,6 +434,7 @@ static void adopt(struct idem_node *node, struct idem_config *config) {
         return;
     }
     node->log.level = node->config.log.level;
+    idem_intake_configure(&node->intake, &node->config);
     node->figures.interval_ms = node->config.mqtt.sys_interval_ms;
     *config = old;
     idem_log_write(&node->log, IDEM_LOG_NOTICE, "config.reloaded", "%zu rules",

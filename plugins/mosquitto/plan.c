@@ -36,6 +36,24 @@ struct idem_plan idem_plan_of(const struct idem_delivery *delivery, int qos, boo
     return plan(IDEM_ACT_PASS); /* a second delivery is better than a loss */
 }
 
+struct idem_plan idem_plan_of_parked(const struct idem_delivery *delivery) {
+    switch (delivery->verdict) {
+    case IDEM_VERDICT_DROP:
+    case IDEM_VERDICT_REPLAY:
+        return divert(IDEM_CHANNEL_DUPLICATE);
+    case IDEM_VERDICT_QUARANTINE:
+        return divert(IDEM_CHANNEL_QUARANTINE);
+    case IDEM_VERDICT_REJECT:
+        return divert(IDEM_CHANNEL_REJECTED);
+    case IDEM_VERDICT_DELIVER:
+    case IDEM_VERDICT_REFUSE: /* never parked: see intake.h */
+    case IDEM_VERDICT_HOLD:
+    case IDEM_VERDICT_COUNT:
+        break;
+    }
+    return plan(IDEM_ACT_HAND_ON);
+}
+
 const char *idem_channel_topic(enum idem_channel channel) {
     switch (channel) {
     case IDEM_CHANNEL_QUARANTINE:

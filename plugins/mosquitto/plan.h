@@ -31,6 +31,10 @@ struct idem_plan {
 
 struct idem_plan idem_plan_of(const struct idem_delivery *delivery, int qos, bool mqtt5);
 
+/* The same for a message that was parked: its publisher has had its acknowledgement, so that nothing can
+ * be denied any more. HAND_ON or DIVERT. */
+struct idem_plan idem_plan_of_parked(const struct idem_delivery *delivery);
+
 /* "$idem/duplicate", ...; static. */
 const char *idem_channel_topic(enum idem_channel channel);
 

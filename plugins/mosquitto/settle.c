@@ -39,7 +39,8 @@ void idem_settle_add(struct idem_settle *settle, const struct idem_delivery *del
 bool idem_settle_holds(const struct idem_settle *settle,
                        const struct idem_digest *digest) {
     for (size_t i = 0; i < settle->count; i++) {
-        if (idem_digest_equal(&settle->items[i].delivery.digest, digest)) {
+        if (settle->items[i].delivery.claimed &&
+            idem_digest_equal(&settle->items[i].delivery.digest, digest)) {
             return true;
         }
     }

@@ -40,6 +40,9 @@ struct idem_config {
         char *url;
         enum idem_store_wait wait;
         int64_t deadline_ms;
+        unsigned park_messages;
+        unsigned park_bytes;
+        unsigned recent_keys;
     } store;
     struct idem_ruleset rules;
     struct {
@@ -57,6 +60,7 @@ struct idem_config {
     } http;
     struct {
         int64_t sys_interval_ms; /* how often figures go to $SYS/broker/idem/; 0: never */
+        char *handover;          /* NULL: not given */
     } mqtt;
     struct {
         enum idem_log_format format;

@@ -10,6 +10,9 @@
 
 struct idem_receiver;
 
+/* Whether one more copy can be kept until the store has answered. */
+typedef bool idem_receiver_room(void *arg);
+
 /* Whether the copy that claimed the digest is still being delivered, and will be, short of a crash. Asked
  * from within idem_receiver_submit or idem_store_dispatch; must not call the receiver. */
 typedef bool idem_receiver_delivering(void *arg, const struct idem_digest *digest);
@@ -27,6 +30,13 @@ struct idem_receiver_options {
      * copy is a duplicate or a conflict already, else in doubt. NULL: always in doubt. */
     idem_receiver_delivering *delivering;
     void *delivering_arg;
+    /* Asked before each claim; where false, the copy is a store failure at once (IDEM_ERR_FULL). NULL:
+     * there is always room. */
+    idem_receiver_room *room;
+    void *room_arg;
+    /* The store remembers what it could not be asked about (idem_store_options.recent_keys): a copy that is
+     * delivered although its claim failed is to be completed too, so that the next one is known. */
+    bool completes_unprotected;
 };
 
 /* One copy on its way: the caller's storage, filled by idem_receiver_submit. Keep it where it is until

@@ -169,6 +169,9 @@ struct idem_store_options {
     /* How long an operation may stay unanswered where the URL does not say (timeout=); 0: as the backend
      * thinks. Backends without a network have no use for it. */
     int64_t deadline_ms;
+    /* Keys that this process remembers in front of a store on the network: known ones are answered
+     * without asking, also while it is down, and what is completed then is written later. 0: none. */
+    size_t recent_keys;
     struct idem_log log; /* copied */
 };
 

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT
+ * What happens to an arriving message, and when. */
+#include "intake.h"
+
+#include "act.h"
+#include "view.h"
+
+#include <poll.h>
+
+void idem_intake_init(struct idem_intake *intake, struct idem_store *store,
+                      struct idem_settle *settle, const struct idem_log *log) {
+    memset(intake, 0, sizeof *intake);
+    intake->store = store;
+    intake->settle = settle;
+    intake->log = log;
+    intake->store_fd = idem_store_poll_fd(store);
+    idem_park_init(&intake->park, 0, 0);
+}
+
+void idem_intake_fini(struct idem_intake *intake) {
+    if (intake->store != NULL) {
+        idem_waker_stop(&intake->waker);
+        idem_park_fini(&intake->park);
+    }
+}
+
+enum idem_code idem_intake_start(struct idem_intake *intake,
+                                 struct idem_receiver *receiver,
+                                 struct idem_error *error) {
+    intake->receiver = receiver;
+    return intake->store_fd < 0
+               ? IDEM_OK
+               : idem_waker_start(&intake->waker, intake->store_fd, error);
+}
+
+void idem_intake_configure(struct idem_intake *intake, const struct idem_config *config) {
+    intake->parks = config->store.wait != IDEM_WAIT_BLOCK;
+    intake->park.most_messages = config->store.park_messages;
+    intake->park.most_bytes = config->store.park_bytes;
+}
+
+/* ---- deciding ---- */
+
+static bool refuses(const struct idem_rule *rule) {
+    return rule != NULL && rule->policies.on_store_failure == IDEM_ACTION_REFUSE;
+}
+
+static bool blocks(const struct idem_intake *intake, const struct idem_parked *parked) {
+    return !intake->parks || !intake->settle->ticking || refuses(parked->delivery.rule);
+}
+
+bool idem_intake_room(void *arg) {
+    const struct idem_intake *intake = arg;
+    return intake->store_fd < 0 || blocks(intake, intake->arriving) ||
+           idem_park_has_room(&intake->park, intake->event);
+}
+
+static void abandon(struct idem_intake *intake, struct idem_delivery *delivery) {
+    if (delivery->claimed) {
+        idem_receiver_abandon(intake->receiver, delivery, NULL, NULL);
+    }
+}
+
+static void decided(void *arg, struct idem_delivery *delivery) {
+    struct idem_parked *parked = arg;
+    struct idem_intake *intake = parked->owner;
+    const char *property = NULL;
+    const char *key = NULL;
+    if (parked->given_up) {
+        abandon(intake, delivery);
+        idem_parked_free(parked);
+        return;
+    }
+    if (delivery->verdict == IDEM_VERDICT_DELIVER) {
+        (void)idem_receiver_propagation(intake->receiver, delivery, &property, &key);
+    }
+    idem_parked_decide(&intake->park, parked, property, key);
+}
+
+static void submit(struct idem_intake *intake, struct idem_parked *parked,
+                   const struct mosquitto_evt_message *event, int64_t now_ms) {
+    struct idem_view view;
+    idem_view_init(&view, event);
+    parked->owner = intake;
+    intake->event = event;
+    intake->arriving = parked;
+    idem_receiver_submit(intake->receiver, &view.message, now_ms, &parked->delivery,
+                         decided, parked);
+    intake->event = NULL;
+    intake->arriving = NULL;
+    idem_view_fini(&view);
+}
+
+/* The store answers within its deadline, if only that it has no answer. */
+static void wait_for(struct idem_intake *intake, const struct idem_parked *parked) {
+    struct pollfd store = {.fd = intake->store_fd, .events = POLLIN};
+    idem_store_dispatch(intake->store); /* sends what is written */
+    while (!parked->decided) {
+        (void)poll(&store, 1, -1);
+        idem_store_dispatch(intake->store);
+    }
+}
+
+/* ---- carrying out ---- */
+
+static int act_now(struct idem_intake *intake, struct idem_parked *parked,
+                   struct mosquitto_evt_message *event, int64_t now_ms) {
+    struct idem_delivery *delivery = &parked->delivery;
+    bool mqtt5 = mosquitto_client_protocol_version(event->client) == 5;
+    struct idem_handover handover;
+    const struct idem_act_request request = {
+        .plan = idem_plan_of(delivery, event->qos, mqtt5),
+        .property = parked->property,
+        .key = parked->key,
+        .reason = idem_reason_name(delivery->reason),
+    };
+    int rc = idem_act_on(event, &request, &handover);
+    if (delivery->claimed && rc == MOSQ_ERR_SUCCESS) {
+        idem_settle_add(intake->settle, delivery, &handover, event->client, now_ms);
+        return rc;
+    }
+    abandon(intake, delivery); /* nothing was delivered */
+    idem_handover_fini(&handover);
+    return rc;
+}
+
+static bool is_denied(const struct idem_delivery *delivery,
+                      const struct mosquitto_evt_message *event) {
+    bool mqtt5 = mosquitto_client_protocol_version(event->client) == 5;
+    enum idem_act act = idem_plan_of(delivery, event->qos, mqtt5).act;
+    return act == IDEM_ACT_DENY || act == IDEM_ACT_DISCONNECT;
+}
+
+static bool is_untouched(const struct idem_delivery *delivery) {
+    return delivery->reason == IDEM_REASON_NO_RULE ||
+           delivery->reason == IDEM_REASON_NATURAL;
+}
+
+/* Whether a message that is decided has to wait for those before it. */
+static bool joins_the_line(const struct idem_intake *intake,
+                           const struct idem_parked *parked,
+                           const struct mosquitto_evt_message *event) {
+    if (intake->park.count == 0 || !idem_park_has_room(&intake->park, event) ||
+        is_denied(&parked->delivery, event)) {
+        return false;
+    }
+    return !is_untouched(&parked->delivery) ||
+           idem_park_has_route(&intake->park, mosquitto_client_id(event->client),
+                               event->topic);
+}
+
+static int park(struct idem_intake *intake, struct idem_parked *parked,
+                struct mosquitto_evt_message *event) {
+    int rc = idem_park_add(&intake->park, parked, event);
+    if (rc == MOSQ_ERR_SUCCESS) {
+        return rc;
+    }
+    if (parked->decided) {
+        abandon(intake, &parked->delivery);
+        idem_parked_free(parked);
+    } else {
+        parked->given_up = true; /* its claim is under way */
+    }
+    return rc;
+}
+
+static void tell_of_blocking(struct idem_intake *intake) {
+    if (intake->parks && !intake->settle->ticking && !intake->told_of_blocking) {
+        intake->told_of_blocking = true;
+        idem_log_write(intake->log, IDEM_LOG_WARNING, "park.impossible",
+                       "this broker gives plugins no ticks (per_listener_settings true): "
+                       "messages cannot be parked, each waits for the store as with "
+                       "store.wait: block");
+    }
+}
+
+int idem_intake_message(struct idem_intake *intake, struct mosquitto_evt_message *event,
+                        int64_t now_ms) {
+    struct idem_parked *parked = idem_parked_new();
+    if (parked == NULL) {
+        return MOSQ_ERR_NOMEM; /* no acknowledgement: the client keeps the message */
+    }
+    submit(intake, parked, event, now_ms);
+    if (!parked->decided && blocks(intake, parked)) {
+        tell_of_blocking(intake);
+        wait_for(intake, parked);
+    }
+    if (!parked->decided || joins_the_line(intake, parked, event)) {
+        return park(intake, parked, event);
+    }
+    int rc = act_now(intake, parked, event, now_ms);
+    idem_parked_free(parked);
+    return rc;
+}
+
+/* ---- handing on what was parked ---- */
+
+/* A copy that only shows a duplicate may be lost with the broker's queue. */
+static bool is_worth_keeping(const struct idem_delivery *delivery) {
+    return delivery->claimed || delivery->verdict != IDEM_VERDICT_DROP;
+}
+
+static int hand_on(struct idem_intake *intake, struct idem_parked *parked,
+                   int64_t now_ms) {
+    struct idem_delivery *delivery = &parked->delivery;
+    struct idem_handover handover;
+    const struct idem_act_request request = {
+        .plan = idem_plan_of_parked(delivery),
+        .property = parked->property,
+        .key = parked->key,
+        .reason = idem_reason_name(delivery->reason),
+    };
+    const struct idem_act_message message = {
+        .topic = parked->topic,
+        .size = parked->payload_size,
+        .qos = parked->qos,
+        .retain = parked->retain,
+    };
+    int rc = idem_act_publish(&message, &parked->copy, &request, &handover);
+    if (rc != MOSQ_ERR_SUCCESS) {
+        return rc;
+    }
+    if (is_worth_keeping(delivery)) {
+        idem_settle_add(intake->settle, delivery, &handover, NULL, now_ms);
+    } else {
+        idem_handover_fini(&handover);
+    }
+    return rc;
+}
+
+/* As far as the first one that is undecided. Where memory is short the next turn goes on. */
+static void hand_on_decided(struct idem_intake *intake, int64_t now_ms) {
+    struct idem_parked *first = NULL;
+    while ((first = intake->park.first) != NULL && first->decided &&
+           idem_settle_reserve(intake->settle) == IDEM_OK) {
+        int rc = hand_on(intake, first, now_ms);
+        if (rc == MOSQ_ERR_NOMEM) {
+            return;
+        }
+        if (rc != MOSQ_ERR_SUCCESS) {
+            idem_log_write(intake->log, IDEM_LOG_ERROR, "park.refused",
+                           "the broker refused a message that it had taken: error %d",
+                           rc);
+            abandon(intake, &first->delivery);
+        }
+        idem_parked_free(idem_park_take(&intake->park));
+    }
+}
+
+void idem_intake_turn(struct idem_intake *intake, int64_t now_ms) {
+    if (intake->store_fd >= 0) {
+        idem_store_dispatch(intake->store);
+        hand_on_decided(intake, now_ms);
+        idem_waker_turned(&intake->waker);
+    }
+}
+
+void idem_intake_occasion(struct idem_intake *intake) {
+    if (intake->store_fd >= 0 && !intake->settle->ticking) {
+        idem_store_dispatch(intake->store);
+    }
+}
+
+void idem_intake_stop(struct idem_intake *intake, int64_t now_ms) {
+    struct idem_error error = IDEM_ERROR_INIT;
+    if (intake->store_fd < 0 || intake->receiver == NULL) {
+        return;
+    }
+    idem_waker_stop(&intake->waker);
+    if (idem_store_sync(intake->store, &error) != IDEM_OK) {
+        idem_log_write(intake->log, IDEM_LOG_ERROR, "store.sync", "%s", error.text);
+    }
+    hand_on_decided(intake, now_ms);
+    if (intake->park.count > 0) {
+        idem_log_write(intake->log, IDEM_LOG_ERROR, "park.lost",
+                       "%zu messages that waited for the store are lost",
+                       intake->park.count);
+    }
+}
