@@ -103,4 +103,8 @@ $(BENCH_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BENCH_SUPPORT) $(B
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(BRIDGE_LIBS)
 
+# Its proxy is the tests'.
+$(BUILD)/tests/bench/bench_park: $(SUPPORT_OBJ)
+$(BUILD)/tests/bench/bench_park: private LIB_LIBS := $(BUILD)/libidem.a $(LIB_LIBS) $(TEST_LIBS)
+
 .PHONY: check tests unit asan tsan valgrind check-debian13 bench fuzz lint format

@@ -5,6 +5,8 @@
 #include "act.h"
 #include "view.h"
 
+#include <idem/clock.h>
+
 #include <poll.h>
 
 void idem_intake_init(struct idem_intake *intake, struct idem_store *store,
@@ -247,12 +249,21 @@ static void hand_on_decided(struct idem_intake *intake, int64_t now_ms) {
     }
 }
 
+/* A busy loop ticks with every message; to talk to the store each time would cost more than all else. What
+ * is put off is not forgotten: the waker sees to it that there is a turn in time. */
 void idem_intake_turn(struct idem_intake *intake, int64_t now_ms) {
-    if (intake->store_fd >= 0) {
+    if (intake->store_fd < 0) {
+        return;
+    }
+    int64_t now_ns = idem_clock_monotonic_ns();
+    bool put_off = now_ns - intake->dispatched_ns < IDEM_WAKER_BUSY_NS;
+    if (!put_off) {
+        intake->dispatched_ns = now_ns;
         idem_store_dispatch(intake->store);
         hand_on_decided(intake, now_ms);
-        idem_waker_turned(&intake->waker);
     }
+    bool waiting = intake->park.count > 0 || intake->settle->count > 0;
+    idem_waker_turned(&intake->waker, now_ns, put_off && waiting);
 }
 
 void idem_intake_occasion(struct idem_intake *intake) {

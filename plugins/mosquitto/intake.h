@@ -38,6 +38,7 @@ struct idem_intake {
     bool told_of_blocking;
     struct idem_park park;
     struct idem_waker waker;
+    int64_t dispatched_ns;                     /* when the store was looked at last */
     const struct mosquitto_evt_message *event; /* while it is submitted */
     const struct idem_parked *arriving;        /* the same */
 };

@@ -13,42 +13,55 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* A loop that ended a turn within this time is taken to be busy. */
-#define BUSY_NS INT64_C(100000)
 /* Between two signals, the longest: a turn may take its time. */
-#define REPEAT_MOST_NS INT64_C(2000000)
+#define REPEAT_MOST_NS INT64_C(3200000)
 
 static void on_signal(int number) {
     (void)number; /* that it came is all there is to it */
 }
 
-/* Waits until the thread has to end (true) or the time has passed; -1: until the store is ready. */
-static bool wait_until_stopped(const struct idem_waker *waker, int64_t wait_ns) {
-    struct pollfd fds[2] = {{.fd = waker->stop_fd, .events = POLLIN},
+static void rouse(const struct idem_waker *waker) {
+    const uint64_t one = 1;
+    (void)!write(waker->control_fd, &one, sizeof one);
+}
+
+/* Until the store is ready, a turn is owed, or the thread has to end. The broker looks at asleep after it
+ * has set owed, and this at owed after it has set asleep: so one of them sees the other. */
+static void sleep_until_needed(struct idem_waker *waker) {
+    struct pollfd fds[2] = {{.fd = waker->control_fd, .events = POLLIN},
                             {.fd = waker->store_fd, .events = POLLIN}};
+    uint64_t count = 0;
+    atomic_store(&waker->asleep, true);
+    if (!atomic_load(&waker->owed) && !atomic_load(&waker->stopping)) {
+        (void)poll(fds, 2, -1);
+    }
+    atomic_store(&waker->asleep, false);
+    (void)!read(waker->control_fd, &count, sizeof count);
+}
+
+static void pause_for(const struct idem_waker *waker, int64_t wait_ns) {
+    struct pollfd control = {.fd = waker->control_fd, .events = POLLIN};
     struct timespec time = {.tv_sec = 0, .tv_nsec = (long)wait_ns};
-    (void)ppoll(fds, wait_ns < 0 ? 2 : 1, wait_ns < 0 ? NULL : &time, NULL);
-    return fds[0].revents != 0;
+    (void)ppoll(&control, 1, &time, NULL);
 }
 
 static void *wake(void *arg) {
     struct idem_waker *waker = arg;
-    int64_t repeat_ns = BUSY_NS;
+    int64_t repeat_ns = IDEM_WAKER_BUSY_NS;
     int64_t seen_ns = 0;
-    while (!wait_until_stopped(waker, -1)) {
-        int64_t turn_ns = atomic_load_explicit(&waker->turn_ns, memory_order_relaxed);
+    while (!atomic_load(&waker->stopping)) {
+        sleep_until_needed(waker);
+        int64_t turn_ns = atomic_load(&waker->turn_ns);
         int64_t idle_ns = idem_clock_monotonic_ns() - turn_ns;
-        int64_t wait_ns = BUSY_NS;
-        if (idle_ns >= BUSY_NS) {
-            (void)pthread_kill(waker->broker, waker->signal);
-            repeat_ns = turn_ns == seen_ns && repeat_ns < REPEAT_MOST_NS ? repeat_ns * 2
-                                                                         : BUSY_NS;
-            wait_ns = repeat_ns;
-            seen_ns = turn_ns;
+        if (idle_ns < IDEM_WAKER_BUSY_NS) {
+            pause_for(waker, IDEM_WAKER_BUSY_NS - idle_ns);
+            continue;
         }
-        if (wait_until_stopped(waker, wait_ns)) {
-            break;
-        }
+        (void)pthread_kill(waker->broker, waker->signal);
+        bool again = turn_ns == seen_ns && repeat_ns < REPEAT_MOST_NS;
+        repeat_ns = again ? repeat_ns * 2 : IDEM_WAKER_BUSY_NS;
+        seen_ns = turn_ns;
+        pause_for(waker, repeat_ns);
     }
     return NULL;
 }
@@ -97,8 +110,11 @@ enum idem_code idem_waker_start(struct idem_waker *waker, int store_fd,
     waker->broker = pthread_self();
     waker->store_fd = store_fd;
     atomic_init(&waker->turn_ns, 0);
-    waker->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (waker->stop_fd < 0) {
+    atomic_init(&waker->owed, false);
+    atomic_init(&waker->asleep, false);
+    atomic_init(&waker->stopping, false);
+    waker->control_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (waker->control_fd < 0) {
         return idem_error_set(error, IDEM_ERR_IO, errno, "eventfd: %s", strerror(errno));
     }
     waker->signal = take_signal();
@@ -107,7 +123,7 @@ enum idem_code idem_waker_start(struct idem_waker *waker, int store_fd,
         if (waker->signal != 0) {
             give_signal_back(waker->signal);
         }
-        (void)close(waker->stop_fd);
+        (void)close(waker->control_fd);
         return idem_error_set(error, IDEM_ERR_IO, number,
                               waker->signal != 0 ? "no thread to wake the broker: %s"
                                                  : "no signal to wake the broker: %s",
@@ -118,20 +134,26 @@ enum idem_code idem_waker_start(struct idem_waker *waker, int store_fd,
 }
 
 void idem_waker_stop(struct idem_waker *waker) {
-    const uint64_t one = 1;
     if (!waker->running) {
         return;
     }
     waker->running = false;
-    (void)!write(waker->stop_fd, &one, sizeof one);
+    atomic_store(&waker->stopping, true);
+    rouse(waker);
     (void)pthread_join(waker->thread, NULL);
     give_signal_back(waker->signal);
-    (void)close(waker->stop_fd);
+    (void)close(waker->control_fd);
 }
 
-void idem_waker_turned(struct idem_waker *waker) {
-    if (waker->running) {
-        atomic_store_explicit(&waker->turn_ns, idem_clock_monotonic_ns(),
-                              memory_order_relaxed);
+void idem_waker_turned(struct idem_waker *waker, int64_t now_ns, bool owed) {
+    if (!waker->running) {
+        return;
+    }
+    atomic_store_explicit(&waker->turn_ns, now_ns, memory_order_relaxed);
+    if (owed != atomic_load_explicit(&waker->owed, memory_order_relaxed)) {
+        atomic_store(&waker->owed, owed);
+        if (owed && atomic_load(&waker->asleep)) {
+            rouse(waker);
+        }
     }
 }

@@ -19,23 +19,29 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* A loop that ended a turn within this time is taken to be busy. */
+#define IDEM_WAKER_BUSY_NS INT64_C(200000)
+
 struct idem_waker {
     bool running;
     pthread_t thread;
     pthread_t broker;
     int signal;
     int store_fd;
-    int stop_fd;             /* readable: the thread has to end */
+    int control_fd; /* readable: the thread is to look at what follows */
+    atomic_bool stopping;
+    atomic_bool asleep;
+    atomic_bool owed;        /* a turn is wanted, whatever store_fd says */
     _Atomic int64_t turn_ns; /* when a turn of the broker's loop ended last */
 };
 
-/* On the broker's thread. A zeroed struct may be stopped without having been started. IDEM_ERR_IO: no
+/* All on the broker's thread. A zeroed struct may be stopped without having been started. IDEM_ERR_IO: no
  * thread, descriptor or free signal was to be had. */
 IDEM_MUST_USE enum idem_code idem_waker_start(struct idem_waker *waker, int store_fd,
                                               struct idem_error *error);
 void idem_waker_stop(struct idem_waker *waker);
 
-/* A turn of the loop has ended, the store has been looked at. */
-void idem_waker_turned(struct idem_waker *waker);
+/* A turn of the loop has ended. owed: it left something undone that wants another one soon. */
+void idem_waker_turned(struct idem_waker *waker, int64_t now_ns, bool owed);
 
 #endif

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define TOPIC         "bench/orders"
@@ -271,4 +272,41 @@ double load_run(const struct load *load) {
         (void)close(subscriber.peer.fd);
     }
     return seconds;
+}
+
+static bool one_round(const struct load *load, unsigned index, struct peer *publisher,
+                      struct subscriber *subscriber, double *us) {
+    publisher->out_used = put_publish(publisher->out, load, index);
+    int64_t started = idem_clock_monotonic_ns();
+    if (!send_all(publisher->fd, publisher->out, publisher->out_used)) {
+        return false;
+    }
+    while (atomic_load(&subscriber->delivered) <= index) {
+        if (!receive(&subscriber->peer) || !take_deliveries(subscriber)) {
+            return false;
+        }
+    }
+    *us = (double)(idem_clock_monotonic_ns() - started) / 1e3;
+    for (unsigned acks = 0; acks == 0; acks = take_acks(publisher)) {
+        if (!receive(publisher)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool load_latencies(const struct load *load, unsigned pause_us, double *us) {
+    static struct peer publisher;
+    static struct subscriber subscriber;
+    const struct timespec pause = {.tv_nsec = (long)pause_us * 1000};
+    memset(&subscriber, 0, sizeof subscriber);
+    bool going = join(&publisher, load->port, 'p') &&
+                 join(&subscriber.peer, load->port, 's') && subscribe(&subscriber.peer);
+    for (unsigned i = 0; going && i < load->messages; i++) {
+        going = one_round(load, i, &publisher, &subscriber, &us[i]);
+        (void)nanosleep(&pause, NULL);
+    }
+    (void)close(publisher.fd);
+    (void)close(subscriber.peer.fd);
+    return going;
 }

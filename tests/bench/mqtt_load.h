@@ -21,4 +21,8 @@ struct load {
  * below zero, with a line on standard error, where anything went wrong. */
 double load_run(const struct load *load);
 
+/* One message at a time, at most one each pause_us: fills us, one for each of load->messages, with the
+ * microseconds between sending it and its delivery. Returns whether all went well. */
+bool load_latencies(const struct load *load, unsigned pause_us, double *us);
+
 #endif
