@@ -61,11 +61,31 @@ static bool is_on_its_way_here(const struct idem_receiver *receiver,
            receiver->delivering(receiver->delivering_arg, &delivery->digest);
 }
 
+/* A claim of ours that nobody delivers: it was made, but its answer came too late. The copy that meets it
+ * goes on with it. */
+static bool is_orphan(const struct idem_receiver *receiver,
+                      const struct idem_owner *holder) {
+    return receiver->completes_unprotected && !receiver->can_hold &&
+           holder->instance == receiver->owner.instance &&
+           holder->incarnation == receiver->owner.incarnation;
+}
+
+/* The store does not answer, but may remember the copy that is on its way here. */
+static enum idem_reason reason_without_answer(const struct idem_receiver *receiver,
+                                              const struct idem_delivery *delivery,
+                                              const struct idem_record *remembered) {
+    return receiver->completes_unprotected &&
+                   is_on_its_way_here(receiver, delivery, &remembered->owner)
+               ? repeated(delivery, remembered)
+               : IDEM_REASON_STORE_FAILURE;
+}
+
 static enum idem_reason reason_of(const struct idem_receiver *receiver,
                                   const struct idem_delivery *delivery,
                                   const struct idem_answer *answer) {
     if (answer->code != IDEM_OK) {
-        return IDEM_REASON_STORE_FAILURE; /* after a timeout it may be claimed: the lease ends that */
+        /* after a timeout it may be claimed: the lease ends that */
+        return reason_without_answer(receiver, delivery, &answer->record);
     }
     switch (answer->outcome) {
     case IDEM_CLAIM_NEW:
@@ -73,9 +93,11 @@ static enum idem_reason reason_of(const struct idem_receiver *receiver,
     case IDEM_CLAIM_TAKEN_OVER:
         return IDEM_REASON_IN_DOUBT;
     case IDEM_CLAIM_IN_FLIGHT:
-        return is_on_its_way_here(receiver, delivery, &answer->record.owner)
-                   ? repeated(delivery, &answer->record)
-                   : IDEM_REASON_IN_FLIGHT;
+        if (is_on_its_way_here(receiver, delivery, &answer->record.owner)) {
+            return repeated(delivery, &answer->record);
+        }
+        return is_orphan(receiver, &answer->record.owner) ? IDEM_REASON_IN_DOUBT
+                                                          : IDEM_REASON_IN_FLIGHT;
     case IDEM_CLAIM_DONE:
         return repeated(delivery, &answer->record);
     case IDEM_CLAIM_OUTCOME_COUNT:

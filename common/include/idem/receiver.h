@@ -34,8 +34,9 @@ struct idem_receiver_options {
      * there is always room. */
     idem_receiver_room *room;
     void *room_arg;
-    /* The store remembers what it could not be asked about (idem_store_options.recent_keys): a copy that is
-     * delivered although its claim failed is to be completed too, so that the next one is known. */
+    /* The store remembers claims that failed (idem_store_options.recent_keys): a copy that is delivered all
+     * the same is to be completed too, so that the next one is known; and a claim of this receiver that
+     * turns out to have been made after all, and that nobody is delivering, goes to the next copy. */
     bool completes_unprotected;
 };
 

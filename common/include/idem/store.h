@@ -170,7 +170,8 @@ struct idem_store_options {
      * thinks. Backends without a network have no use for it. */
     int64_t deadline_ms;
     /* Keys that this process remembers in front of a store on the network: known ones are answered
-     * without asking, also while it is down, and what is completed then is written later. 0: none. */
+     * without asking, also while it is down, and what is completed then is written later. A claim that fails
+     * is answered with its code and, in record, the live claim of this process if there is one. 0: none. */
     size_t recent_keys;
     struct idem_log log; /* copied */
 };

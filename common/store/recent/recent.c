@@ -82,20 +82,23 @@ static void remember_claim(struct recent *recent, const struct idem_claim *claim
     }
 }
 
-static void claim_failed(struct recent *recent, const struct idem_claim *claim) {
+/* Answers with the failure, and with the claim of this process that the memory has, if any. */
+static void claim_failed(struct recent *recent, const struct passage *passage,
+                         enum idem_code code) {
+    const struct idem_claim *claim = &passage->claim;
+    struct idem_answer answer = {.code = code};
     struct idem_record found = idem_generations_find(&recent->memory, &claim->digest);
-    if (found.state == IDEM_RECORD_NONE || !idem_record_live(&found, claim->now_ms)) {
+    if (idem_record_live(&found, claim->now_ms)) {
+        answer.record = found;
+    } else {
         found = (struct idem_record){.state = IDEM_RECORD_NONE};
         remember_claim(recent, claim, &found);
     }
+    passage->done(passage->arg, &answer);
 }
 
 static void learn_from(struct recent *recent, const struct idem_claim *claim,
                        const struct idem_answer *answer) {
-    if (answer->code != IDEM_OK) {
-        claim_failed(recent, claim);
-        return;
-    }
     switch (answer->outcome) {
     case IDEM_CLAIM_NEW:
     case IDEM_CLAIM_TAKEN_OVER:
@@ -125,6 +128,8 @@ static void claim_answered(void *arg, const struct idem_answer *answer) {
     if (is_vague(&passage->claim, answer) &&
         known_done(recent, &passage->claim.digest, recent->now_ms, &known)) {
         passage->done(passage->arg, &known);
+    } else if (answer->code != IDEM_OK) {
+        claim_failed(recent, passage, answer->code);
     } else {
         learn_from(recent, &passage->claim, answer);
         passage->done(passage->arg, answer);
