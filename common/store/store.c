@@ -51,8 +51,7 @@ static enum idem_code put_in_front(struct idem_store **store,
         return IDEM_OK;
     }
     struct idem_store *behind = *store;
-    enum idem_code code =
-        idem_recent_open(store, behind, options->recent_keys, &options->log, error);
+    enum idem_code code = idem_recent_open(store, behind, options, error);
     if (code != IDEM_OK) {
         *store = NULL;
         idem_store_close(behind);

@@ -101,6 +101,7 @@ static enum idem_code open_store(struct idem_node *node, struct idem_error *erro
         .secret = &node->config.rules.secret,
         .deadline_ms = node->config.store.deadline_ms,
         .recent_keys = node->remote ? node->config.store.recent_keys : 0,
+        .patience_ms = node->config.store.deadline_ms / 2,
         .log = node->log,
     };
     return idem_store_open(&node->store, &options, error);

@@ -173,6 +173,9 @@ struct idem_store_options {
      * without asking, also while it is down, and what is completed then is written later. A claim that fails
      * is answered with its code and, in record, the live claim of this process if there is one. 0: none. */
     size_t recent_keys;
+    /* With recent_keys: how long a claim that another owner holds is asked again before it is answered
+     * IDEM_CLAIM_IN_FLIGHT. */
+    int64_t patience_ms;
     struct idem_log log; /* copied */
 };
 

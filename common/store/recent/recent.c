@@ -17,52 +17,27 @@
  *   the store answers again: claimed, unless somebody has it already, and completed with what is left of
  *   its ttl.
  *
+ * A claim that another program holds is, more often than not, about to be completed: two brokers that
+ * share the store have got the same message at the same moment. So it is asked again, with growing pauses,
+ * for as long as the options have patience, before it is answered "in flight".
+ *
  * A completion that the store behind did not take is therefore reported as a success, since it is not
  * forgotten, unless it had to be durable. */
 #include "store/recent/recent.h"
 #include "store/answer.h"
-#include "store/recent/debts.h"
-#include "store/recent/generations.h"
+#include "store/recent/own.h"
 #include "store/step.h"
+
+#include <idem/clock.h>
 
 #include <stdlib.h>
 
-#define PAYING_MOST  64 /* debts on their way at a time */
-#define PAYING_LEASE INT64_C(10000)
-
-struct recent {
-    struct idem_store base;
-    struct idem_store_ops ops; /* under the name of the store behind */
-    struct idem_store *behind;
-    struct idem_log log;
-    struct idem_generations memory;
-    struct idem_debts debts;
-    size_t paying;
-    size_t paid; /* since there were none */
-    bool closing;
-    int64_t now_ms; /* as last told */
-};
-
-/* An operation on its way to the store behind. */
-struct passage {
-    struct recent *recent;
-    struct idem_claim claim;
-    struct idem_completion completion; /* without its result */
-    struct idem_debt debt;
-    idem_store_done *done;
-    void *arg;
-};
-
-static struct recent *recent_of(struct idem_store *store) {
-    return (struct recent *)store;
-}
-
-static bool same_owner(const struct idem_owner *a, const struct idem_owner *b) {
-    return a->instance == b->instance && a->incarnation == b->incarnation;
+static struct idem_recent *recent_of(struct idem_store *store) {
+    return (struct idem_recent *)store;
 }
 
 /* Whether the memory knows that the key is done; then it is the answer. */
-static bool known_done(const struct recent *recent, const struct idem_digest *digest,
+static bool known_done(const struct idem_recent *recent, const struct idem_digest *digest,
                        int64_t now_ms, struct idem_answer *answer) {
     struct idem_record record = idem_generations_find(&recent->memory, digest);
     if (record.state != IDEM_RECORD_DONE || !idem_record_live(&record, now_ms)) {
@@ -73,7 +48,7 @@ static bool known_done(const struct recent *recent, const struct idem_digest *di
     return true;
 }
 
-static void remember_claim(struct recent *recent, const struct idem_claim *claim,
+static void remember_claim(struct idem_recent *recent, const struct idem_claim *claim,
                            const struct idem_record *found) {
     struct idem_record next;
     enum idem_claim_outcome outcome = idem_step_claim(&next, found, claim);
@@ -83,7 +58,7 @@ static void remember_claim(struct recent *recent, const struct idem_claim *claim
 }
 
 /* Answers with the failure, and with the claim of this process that the memory has, if any. */
-static void claim_failed(struct recent *recent, const struct passage *passage,
+static void claim_failed(struct idem_recent *recent, const struct idem_passage *passage,
                          enum idem_code code) {
     const struct idem_claim *claim = &passage->claim;
     struct idem_answer answer = {.code = code};
@@ -97,7 +72,7 @@ static void claim_failed(struct recent *recent, const struct passage *passage,
     passage->done(passage->arg, &answer);
 }
 
-static void learn_from(struct recent *recent, const struct idem_claim *claim,
+static void learn_from(struct idem_recent *recent, const struct idem_claim *claim,
                        const struct idem_answer *answer) {
     switch (answer->outcome) {
     case IDEM_CLAIM_NEW:
@@ -117,14 +92,35 @@ static void learn_from(struct recent *recent, const struct idem_claim *claim,
 
 /* The store behind does not know, or does not know yet, what the memory may know. */
 static bool is_vague(const struct idem_claim *claim, const struct idem_answer *answer) {
-    return answer->code != IDEM_OK || (answer->outcome == IDEM_CLAIM_IN_FLIGHT &&
-                                       same_owner(&answer->record.owner, &claim->owner));
+    return answer->code != IDEM_OK ||
+           (answer->outcome == IDEM_CLAIM_IN_FLIGHT &&
+            idem_same_owner(&answer->record.owner, &claim->owner));
+}
+
+static int64_t clock_ms(void) {
+    return idem_clock_monotonic_ns() / 1000000;
+}
+
+/* Whether the claim waits for what another program makes of its own. */
+static bool is_held(struct idem_recent *recent, struct idem_passage *passage,
+                    const struct idem_answer *answer) {
+    bool waits = recent->patience.most_ms > 0 && !recent->closing &&
+                 answer->code == IDEM_OK && answer->outcome == IDEM_CLAIM_IN_FLIGHT &&
+                 !idem_same_owner(&answer->record.owner, &passage->claim.owner) &&
+                 idem_patience_add(&recent->patience, &passage->patient, clock_ms());
+    if (waits) {
+        passage->held = *answer;
+    }
+    return waits;
 }
 
 static void claim_answered(void *arg, const struct idem_answer *answer) {
-    struct passage *passage = arg;
-    struct recent *recent = passage->recent;
+    struct idem_passage *passage = arg;
+    struct idem_recent *recent = passage->recent;
     struct idem_answer known;
+    if (is_held(recent, passage, answer)) {
+        return;
+    }
     if (is_vague(&passage->claim, answer) &&
         known_done(recent, &passage->claim.digest, recent->now_ms, &known)) {
         passage->done(passage->arg, &known);
@@ -137,27 +133,16 @@ static void claim_answered(void *arg, const struct idem_answer *answer) {
     free(passage);
 }
 
-static struct passage *passage_new(struct recent *recent, idem_store_done *done,
-                                   void *arg) {
-    struct passage *passage = calloc(1, sizeof *passage);
-    if (passage != NULL) {
-        passage->recent = recent;
-        passage->done = done;
-        passage->arg = arg;
-    }
-    return passage;
-}
-
 static void recent_claim(struct idem_store *store, const struct idem_claim *claim,
                          idem_store_done *done, void *arg) {
-    struct recent *recent = recent_of(store);
+    struct idem_recent *recent = recent_of(store);
     struct idem_answer known;
     recent->now_ms = claim->now_ms;
     if (known_done(recent, &claim->digest, claim->now_ms, &known)) {
         done(arg, &known);
         return;
     }
-    struct passage *passage = passage_new(recent, done, arg);
+    struct idem_passage *passage = idem_passage_new(recent, done, arg);
     if (passage == NULL) {
         idem_answer_code(IDEM_ERR_NOMEM, done, arg);
         return;
@@ -166,31 +151,38 @@ static void recent_claim(struct idem_store *store, const struct idem_claim *clai
     idem_store_claim(recent->behind, claim, claim_answered, passage);
 }
 
-static void owe(struct recent *recent, const struct idem_completion *completion,
-                const struct idem_record *record) {
-    const struct idem_debt debt = {
-        .digest = completion->digest,
-        .fingerprint = record->fingerprint,
-        .has_fingerprint = record->has_fingerprint,
-        .owner = completion->owner,
-        .until_ms = record->until_ms,
-    };
-    idem_debts_add(&recent->debts, &debt);
+static void ask_again(struct idem_recent *recent) {
+    if (recent->patience.first == NULL) {
+        return;
+    }
+    struct idem_patient *due = idem_patience_take(&recent->patience, clock_ms());
+    while (due != NULL) {
+        struct idem_passage *passage = (struct idem_passage *)due;
+        due = due->next;
+        passage->claim.now_ms = recent->now_ms;
+        idem_store_claim(recent->behind, &passage->claim, claim_answered, passage);
+    }
 }
 
-/* Whether the store behind may yet take it: it did not answer, or has lost the claim. */
-static bool can_be_owed(enum idem_code code) {
-    return code != IDEM_ERR_NOT_OWNER && code != IDEM_ERR_INVALID;
+/* Answers what waits. */
+static void lose_patience(struct idem_recent *recent) {
+    struct idem_patient *due = idem_patience_take(&recent->patience, INT64_MAX);
+    while (due != NULL) {
+        struct idem_passage *passage = (struct idem_passage *)due;
+        due = due->next;
+        passage->done(passage->arg, &passage->held);
+        free(passage);
+    }
 }
 
 static void complete_answered(void *arg, const struct idem_answer *answer) {
-    struct passage *passage = arg;
-    struct recent *recent = passage->recent;
+    struct idem_passage *passage = arg;
+    struct idem_recent *recent = passage->recent;
     const struct idem_completion *completion = &passage->completion;
     struct idem_answer known;
-    if (answer->code != IDEM_OK && can_be_owed(answer->code) &&
+    if (answer->code != IDEM_OK && idem_can_be_owed(answer->code) &&
         known_done(recent, &completion->digest, completion->now_ms, &known)) {
-        owe(recent, completion, &known.record);
+        idem_recent_owe(recent, completion, &known.record);
         idem_answer_code(completion->durable ? answer->code : IDEM_OK, passage->done,
                          passage->arg);
     } else {
@@ -199,7 +191,7 @@ static void complete_answered(void *arg, const struct idem_answer *answer) {
     free(passage);
 }
 
-static void remember_completion(struct recent *recent,
+static void remember_completion(struct idem_recent *recent,
                                 const struct idem_completion *completion) {
     struct idem_record found =
         idem_generations_find(&recent->memory, &completion->digest);
@@ -216,8 +208,8 @@ static void remember_completion(struct recent *recent,
 static void recent_complete(struct idem_store *store,
                             const struct idem_completion *completion,
                             idem_store_done *done, void *arg) {
-    struct recent *recent = recent_of(store);
-    struct passage *passage = passage_new(recent, done, arg);
+    struct idem_recent *recent = recent_of(store);
+    struct idem_passage *passage = idem_passage_new(recent, done, arg);
     recent->now_ms = completion->now_ms;
     remember_completion(recent, completion);
     if (passage == NULL) {
@@ -232,9 +224,9 @@ static void recent_complete(struct idem_store *store,
 static void recent_abandon(struct idem_store *store, const struct idem_digest *digest,
                            const struct idem_owner *owner, idem_store_done *done,
                            void *arg) {
-    struct recent *recent = recent_of(store);
+    struct idem_recent *recent = recent_of(store);
     struct idem_record known = idem_generations_find(&recent->memory, digest);
-    if (known.state == IDEM_RECORD_PENDING && same_owner(&known.owner, owner)) {
+    if (known.state == IDEM_RECORD_PENDING && idem_same_owner(&known.owner, owner)) {
         idem_generations_remove(&recent->memory, digest);
     }
     idem_store_abandon(recent->behind, digest, owner, done, arg);
@@ -247,7 +239,7 @@ static void recent_lookup(struct idem_store *store, const struct idem_digest *di
 
 static void recent_forget(struct idem_store *store, const struct idem_digest *digest,
                           idem_store_done *done, void *arg) {
-    struct recent *recent = recent_of(store);
+    struct idem_recent *recent = recent_of(store);
     idem_generations_remove(&recent->memory, digest);
     idem_debts_forget(&recent->debts, digest);
     idem_store_forget(recent->behind, digest, done, arg);
@@ -260,7 +252,7 @@ static enum idem_code recent_iterate(struct idem_store *store, int64_t now_ms,
 }
 
 static void recent_stats(struct idem_store *store, struct idem_store_stats *stats) {
-    const struct recent *recent = recent_of(store);
+    const struct idem_recent *recent = recent_of(store);
     idem_store_stats(recent->behind, stats);
     stats->memory_entries = idem_generations_count(&recent->memory);
     stats->memory_bytes = idem_generations_bytes(&recent->memory) +
@@ -268,128 +260,37 @@ static void recent_stats(struct idem_store *store, struct idem_store_stats *stat
 }
 
 static int recent_poll_fd(struct idem_store *store) {
-    return idem_store_poll_fd(recent_of(store)->behind);
-}
-
-/* ---- what is owed ---- */
-
-static void paid(struct recent *recent, enum idem_code code,
-                 const struct idem_debt *debt) {
-    recent->paying--;
-    if (code == IDEM_OK) {
-        recent->paid++;
-    } else if (!recent->closing && can_be_owed(code)) {
-        idem_debts_add(&recent->debts, debt);
-    }
-    if (recent->paying == 0 && recent->debts.count == 0 && recent->paid > 0) {
-        idem_log_write(&recent->log, IDEM_LOG_NOTICE, "store.caught_up",
-                       "%zu keys that were done while the store did not answer have "
-                       "been written to it",
-                       recent->paid);
-        recent->paid = 0;
-    }
-}
-
-static void debt_completed(void *arg, const struct idem_answer *answer) {
-    struct passage *passage = arg;
-    paid(passage->recent, answer->code, &passage->debt);
-    free(passage);
-}
-
-static bool is_ours(const struct idem_debt *debt, const struct idem_answer *answer) {
-    return answer->outcome == IDEM_CLAIM_NEW ||
-           answer->outcome == IDEM_CLAIM_TAKEN_OVER ||
-           (answer->outcome == IDEM_CLAIM_IN_FLIGHT &&
-            same_owner(&answer->record.owner, &debt->owner));
-}
-
-static void debt_claimed(void *arg, const struct idem_answer *answer) {
-    struct passage *passage = arg;
-    struct recent *recent = passage->recent;
-    if (answer->code != IDEM_OK || !is_ours(&passage->debt, answer)) {
-        paid(recent, answer->code, &passage->debt); /* or others have it */
-        free(passage);
-        return;
-    }
-    int64_t left_ms = passage->debt.until_ms - recent->now_ms;
-    const struct idem_completion completion = {
-        .digest = passage->debt.digest,
-        .owner = passage->debt.owner,
-        .now_ms = recent->now_ms,
-        .ttl_ms = left_ms > 0 ? left_ms : 1,
-    };
-    idem_store_complete(recent->behind, &completion, debt_completed, passage);
-}
-
-static bool pay(struct recent *recent, const struct idem_debt *debt) {
-    struct passage *passage = passage_new(recent, NULL, NULL);
-    if (passage == NULL) {
-        return false;
-    }
-    passage->debt = *debt;
-    recent->paying++;
-    const struct idem_claim claim = {
-        .digest = debt->digest,
-        .fingerprint = debt->fingerprint,
-        .has_fingerprint = debt->has_fingerprint,
-        .owner = debt->owner,
-        .now_ms = recent->now_ms,
-        .lease_ms = PAYING_LEASE,
-    };
-    idem_store_claim(recent->behind, &claim, debt_claimed, passage);
-    return true;
-}
-
-static void pay_some(struct recent *recent) {
-    struct idem_store_stats stats;
-    struct idem_debt debt;
-    if (recent->debts.count == 0) {
-        return;
-    }
-    idem_store_stats(recent->behind, &stats);
-    for (size_t i = recent->paying; i < PAYING_MOST && !stats.failing; i++) {
-        if (!idem_debts_take(&recent->debts, &debt)) {
-            return;
-        }
-        if (debt.until_ms > recent->now_ms && !pay(recent, &debt)) {
-            idem_debts_add(&recent->debts, &debt);
-            return;
-        }
-    }
+    const struct idem_recent *recent = recent_of(store);
+    return recent->patience.most_ms > 0 ? recent->patience.epoll_fd
+                                        : idem_store_poll_fd(recent->behind);
 }
 
 static void recent_dispatch(struct idem_store *store) {
-    struct recent *recent = recent_of(store);
+    struct idem_recent *recent = recent_of(store);
+    ask_again(recent);
     idem_store_dispatch(recent->behind);
-    pay_some(recent);
+    idem_recent_pay(recent);
 }
 
 static enum idem_code recent_sync(struct idem_store *store, struct idem_error *error) {
-    struct recent *recent = recent_of(store);
-    pay_some(recent);
-    return idem_store_sync(recent->behind, error);
-}
-
-static void say_what_is_lost(const struct recent *recent) {
-    size_t lost = recent->debts.count + (size_t)recent->debts.lost;
-    if (lost > 0) {
-        idem_log_write(&recent->log, IDEM_LOG_WARNING, "store.not_caught_up",
-                       "%zu keys that were done while the store did not answer were "
-                       "never written to it: their next copies are taken for new",
-                       lost);
-    }
+    struct idem_recent *recent = recent_of(store);
+    idem_recent_pay(recent);
+    enum idem_code code = idem_store_sync(recent->behind, error);
+    lose_patience(recent);
+    return code;
 }
 
 static void recent_close(struct idem_store *store) {
-    struct recent *recent = recent_of(store);
+    struct idem_recent *recent = recent_of(store);
     size_t before = 0;
     do { /* while the store behind takes something */
         before = recent->debts.count;
         (void)recent_sync(store, NULL);
     } while (recent->debts.count < before && recent->debts.count > 0);
     recent->closing = true;
-    say_what_is_lost(recent);
+    idem_recent_say_what_is_lost(recent);
     idem_store_close(recent->behind);
+    idem_patience_fini(&recent->patience);
     idem_debts_fini(&recent->debts);
     idem_generations_fini(&recent->memory);
     free(recent);
@@ -409,23 +310,37 @@ static const struct idem_store_ops recent_ops = {
     .close = recent_close,
 };
 
-enum idem_code idem_recent_open(struct idem_store **store, struct idem_store *behind,
-                                size_t keys, const struct idem_log *log,
-                                struct idem_error *error) {
-    struct recent *recent = calloc(1, sizeof *recent);
-    if (recent == NULL || !idem_generations_init(&recent->memory, keys)) {
-        if (recent != NULL) {
-            idem_generations_fini(&recent->memory);
-            free(recent);
-        }
-        return idem_error_set(error, IDEM_ERR_NOMEM, 0, "no memory for recent keys");
-    }
+static enum idem_code recent_init(struct idem_recent *recent, struct idem_store *behind,
+                                  const struct idem_store_options *options,
+                                  struct idem_error *error) {
     recent->ops = recent_ops;
     recent->ops.name = behind->ops->name;
     recent->base.ops = &recent->ops;
     recent->behind = behind;
-    recent->log = *log;
-    idem_debts_init(&recent->debts, keys);
+    recent->log = options->log;
+    idem_debts_init(&recent->debts, options->recent_keys);
+    bool remembers = idem_generations_init(&recent->memory, options->recent_keys);
+    enum idem_code code = idem_patience_init(&recent->patience, options->patience_ms,
+                                             idem_store_poll_fd(behind), error);
+    return remembers || code != IDEM_OK
+               ? code
+               : idem_error_set(error, IDEM_ERR_NOMEM, 0, "no memory for recent keys");
+}
+
+enum idem_code idem_recent_open(struct idem_store **store, struct idem_store *behind,
+                                const struct idem_store_options *options,
+                                struct idem_error *error) {
+    struct idem_recent *recent = calloc(1, sizeof *recent);
+    if (recent == NULL) {
+        return idem_error_set(error, IDEM_ERR_NOMEM, 0, "no memory for recent keys");
+    }
+    enum idem_code code = recent_init(recent, behind, options, error);
+    if (code != IDEM_OK) {
+        idem_patience_fini(&recent->patience);
+        idem_generations_fini(&recent->memory);
+        free(recent);
+        return code;
+    }
     *store = &recent->base;
     return IDEM_OK;
 }

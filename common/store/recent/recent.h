@@ -6,10 +6,11 @@
 
 #include <idem/store.h>
 
-/* Takes behind over with success only. keys: how many are remembered at most. IDEM_ERR_NOMEM. */
+/* Takes behind over with success only. Of the options: recent_keys, patience_ms, log. IDEM_ERR_NOMEM,
+ * IDEM_ERR_IO. */
 IDEM_MUST_USE enum idem_code idem_recent_open(struct idem_store **store,
-                                              struct idem_store *behind, size_t keys,
-                                              const struct idem_log *log,
+                                              struct idem_store *behind,
+                                              const struct idem_store_options *options,
                                               struct idem_error *error);
 
 #endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT
+ * What the store behind has to be told once it answers again. */
+#include "store/recent/own.h"
+
+#include <stdlib.h>
+
+#define PAYING_MOST  64 /* debts on their way at a time */
+#define PAYING_LEASE INT64_C(10000)
+
+struct idem_passage *idem_passage_new(struct idem_recent *recent, idem_store_done *done,
+                                      void *arg) {
+    struct idem_passage *passage = calloc(1, sizeof *passage);
+    if (passage != NULL) {
+        passage->recent = recent;
+        passage->done = done;
+        passage->arg = arg;
+    }
+    return passage;
+}
+
+bool idem_can_be_owed(enum idem_code code) {
+    return code != IDEM_ERR_NOT_OWNER && code != IDEM_ERR_INVALID;
+}
+
+void idem_recent_owe(struct idem_recent *recent, const struct idem_completion *completion,
+                     const struct idem_record *record) {
+    const struct idem_debt debt = {
+        .digest = completion->digest,
+        .fingerprint = record->fingerprint,
+        .has_fingerprint = record->has_fingerprint,
+        .owner = completion->owner,
+        .until_ms = record->until_ms,
+    };
+    idem_debts_add(&recent->debts, &debt);
+}
+
+static void paid(struct idem_recent *recent, enum idem_code code,
+                 const struct idem_debt *debt) {
+    recent->paying--;
+    if (code == IDEM_OK) {
+        recent->paid++;
+    } else if (!recent->closing && idem_can_be_owed(code)) {
+        idem_debts_add(&recent->debts, debt);
+    }
+    if (recent->paying == 0 && recent->debts.count == 0 && recent->paid > 0) {
+        idem_log_write(&recent->log, IDEM_LOG_NOTICE, "store.caught_up",
+                       "%zu keys that were done while the store did not answer have "
+                       "been written to it",
+                       recent->paid);
+        recent->paid = 0;
+    }
+}
+
+static void debt_completed(void *arg, const struct idem_answer *answer) {
+    struct idem_passage *passage = arg;
+    paid(passage->recent, answer->code, &passage->debt);
+    free(passage);
+}
+
+static bool is_ours(const struct idem_debt *debt, const struct idem_answer *answer) {
+    return answer->outcome == IDEM_CLAIM_NEW ||
+           answer->outcome == IDEM_CLAIM_TAKEN_OVER ||
+           (answer->outcome == IDEM_CLAIM_IN_FLIGHT &&
+            idem_same_owner(&answer->record.owner, &debt->owner));
+}
+
+static void debt_claimed(void *arg, const struct idem_answer *answer) {
+    struct idem_passage *passage = arg;
+    struct idem_recent *recent = passage->recent;
+    if (answer->code != IDEM_OK || !is_ours(&passage->debt, answer)) {
+        paid(recent, answer->code, &passage->debt); /* or others have it */
+        free(passage);
+        return;
+    }
+    int64_t left_ms = passage->debt.until_ms - recent->now_ms;
+    const struct idem_completion completion = {
+        .digest = passage->debt.digest,
+        .owner = passage->debt.owner,
+        .now_ms = recent->now_ms,
+        .ttl_ms = left_ms > 0 ? left_ms : 1,
+    };
+    idem_store_complete(recent->behind, &completion, debt_completed, passage);
+}
+
+static bool pay(struct idem_recent *recent, const struct idem_debt *debt) {
+    struct idem_passage *passage = idem_passage_new(recent, NULL, NULL);
+    if (passage == NULL) {
+        return false;
+    }
+    passage->debt = *debt;
+    recent->paying++;
+    const struct idem_claim claim = {
+        .digest = debt->digest,
+        .fingerprint = debt->fingerprint,
+        .has_fingerprint = debt->has_fingerprint,
+        .owner = debt->owner,
+        .now_ms = recent->now_ms,
+        .lease_ms = PAYING_LEASE,
+    };
+    idem_store_claim(recent->behind, &claim, debt_claimed, passage);
+    return true;
+}
+
+void idem_recent_pay(struct idem_recent *recent) {
+    struct idem_store_stats stats;
+    struct idem_debt debt;
+    if (recent->debts.count == 0) {
+        return;
+    }
+    idem_store_stats(recent->behind, &stats);
+    for (size_t i = recent->paying; i < PAYING_MOST && !stats.failing; i++) {
+        if (!idem_debts_take(&recent->debts, &debt)) {
+            return;
+        }
+        if (debt.until_ms > recent->now_ms && !pay(recent, &debt)) {
+            idem_debts_add(&recent->debts, &debt);
+            return;
+        }
+    }
+}
+
+void idem_recent_say_what_is_lost(const struct idem_recent *recent) {
+    size_t lost = recent->debts.count + (size_t)recent->debts.lost;
+    if (lost > 0) {
+        idem_log_write(&recent->log, IDEM_LOG_WARNING, "store.not_caught_up",
+                       "%zu keys that were done while the store did not answer were "
+                       "never written to it: their next copies are taken for new",
+                       lost);
+    }
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT
+ * What the files of the recent keys share. */
+#ifndef IDEM_RECENT_OWN_H
+#define IDEM_RECENT_OWN_H
+
+#include "store/recent/debts.h"
+#include "store/recent/generations.h"
+#include "store/recent/patience.h"
+
+struct idem_recent {
+    struct idem_store base;
+    struct idem_store_ops ops; /* under the name of the store behind */
+    struct idem_store *behind;
+    struct idem_log log;
+    struct idem_generations memory;
+    struct idem_debts debts;
+    struct idem_patience patience;
+    size_t paying;
+    size_t paid; /* since there were none */
+    bool closing;
+    int64_t now_ms; /* as last told */
+};
+
+/* An operation on its way to the store behind. */
+struct idem_passage {
+    struct idem_patient patient;
+    struct idem_answer held; /* while it waits: what it was answered last */
+    struct idem_recent *recent;
+    struct idem_claim claim;
+    struct idem_completion completion; /* without its result */
+    struct idem_debt debt;
+    idem_store_done *done;
+    void *arg;
+};
+
+static inline bool idem_same_owner(const struct idem_owner *a,
+                                   const struct idem_owner *b) {
+    return a->instance == b->instance && a->incarnation == b->incarnation;
+}
+
+/* NULL: no memory. */
+struct idem_passage *idem_passage_new(struct idem_recent *recent, idem_store_done *done,
+                                      void *arg);
+
+/* Whether the store behind may yet take a completion that it answered so: it did not answer, or it has
+ * lost the claim. */
+bool idem_can_be_owed(enum idem_code code);
+
+/* The key is done, and the store behind has to be told; record is what the memory has. */
+void idem_recent_owe(struct idem_recent *recent, const struct idem_completion *completion,
+                     const struct idem_record *record);
+
+/* Tells the store behind some of what it is owed, if it answers. */
+void idem_recent_pay(struct idem_recent *recent);
+
+void idem_recent_say_what_is_lost(const struct idem_recent *recent);
+
+#endif
