@@ -14,6 +14,7 @@ static int open_store(void **state) {
     static struct stores_box box;
     memset(&box, 0, sizeof box);
     box.sync_each = variant->sync_each;
+    box.recent_keys = variant->recent_keys;
     stores_make(&box, variant->url);
     *state = &box;
     return 0;

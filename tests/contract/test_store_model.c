@@ -196,7 +196,8 @@ static void compare_all(struct model *model) {
 }
 
 static void run_model(uint64_t keys, uint64_t steps, int64_t pace) {
-    struct stores_box box = {.sync_each = variant->sync_each};
+    struct stores_box box = {.sync_each = variant->sync_each,
+                             .recent_keys = variant->recent_keys};
     struct model model = {
         .box = &box, .keys = keys, .now_ms = T0, .random = UINT64_C(0x9E3779B97F4A7C15)};
     model.entries = calloc(keys, sizeof *model.entries);

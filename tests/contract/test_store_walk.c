@@ -39,6 +39,7 @@ static void fill(struct stores_box *box) {
 static int open_filled(void **state) {
     static struct stores_box box;
     memset(&box, 0, sizeof box);
+    box.recent_keys = variant->recent_keys;
     stores_make(&box, variant->url);
     fill(&box);
     *state = &box;

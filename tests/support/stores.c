@@ -15,18 +15,21 @@ const struct idem_owner stores_other = {.instance = 0x2222, .incarnation = 7};
 
 size_t stores_variants(const struct stores_variant **variants) {
     static struct stores_variant all[] = {
-        {"memory", "memory:", false, false, 1, false},
+        {"memory", "memory:", false, false, 1, false, 0},
         {"embedded, changes in memory", "embedded://%s/store?commit=10s", false, true, 1,
-         false},
+         false, 0},
         {"embedded, changes on disk", "embedded://%s/store?map=1MiB", true, true, 200,
-         false},
+         false, 0},
         {"embedded, groups all the time", "embedded://%s/store?commit=1ms", false, true,
-         1, false},
-        {"redis", "unix://%s/redis.sock?timeout=10s", false, true, 10, false},
+         1, false, 0},
+        {"redis", "unix://%s/redis.sock?timeout=10s", false, true, 10, false, 0},
         {"redis, not known to be new", "unix://shy:pw@%s/redis.sock?timeout=10s", false,
-         true, 10, true},
-        {"redis over TLS", "rediss:", false, true, 10, false},
-        {"IDEM_CONTRACT_URL", NULL, false, true, 1, false},
+         true, 10, true, 0},
+        {"redis over TLS", "rediss:", false, true, 10, false, 0},
+        {"recent keys before memory", "memory:", false, false, 1, false, 1024},
+        {"recent keys before redis", "unix://%s/redis.sock?timeout=10s", false, true, 10,
+         false, 1024},
+        {"IDEM_CONTRACT_URL", NULL, false, true, 1, false, 0},
     };
     size_t count = sizeof all / sizeof all[0];
     all[count - 1].url = getenv("IDEM_CONTRACT_URL");
@@ -70,8 +73,11 @@ enum idem_code stores_try(struct stores_box *box, bool read_only,
     *error = (struct idem_error)IDEM_ERROR_INIT;
     assert_int_equal(idem_digest_init(NULL), IDEM_OK);
     idem_secret_default(&secret);
-    struct idem_store_options options = {
-        .url = box->url, .read_only = read_only, .secret = &secret, .log = box->log};
+    struct idem_store_options options = {.url = box->url,
+                                         .read_only = read_only,
+                                         .secret = &secret,
+                                         .recent_keys = box->recent_keys,
+                                         .log = box->log};
     return idem_store_open(store, &options, error);
 }
 

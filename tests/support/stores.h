@@ -16,10 +16,11 @@
 struct stores_variant {
     const char *name;
     const char *url;
-    bool sync_each;    /* sync after each change, so that lookups read the disk */
-    bool keeps;        /* records survive closing */
-    unsigned slowness; /* many operations are divided by this, to stay within seconds */
-    bool hides_size;   /* the server does not tell how much memory it uses */
+    bool sync_each;     /* sync after each change, so that lookups read the disk */
+    bool keeps;         /* records survive closing */
+    unsigned slowness;  /* many operations are divided by this, to stay within seconds */
+    bool hides_size;    /* the server does not tell how much memory it uses */
+    size_t recent_keys; /* remembered in front of it */
 };
 
 /* IDEM_CONTRACT_URL in the environment adds one more. Returns their number. */
@@ -30,6 +31,7 @@ struct stores_box {
     struct redis_server redis; /* where the URL asks for one */
     struct redis_tls tls;
     bool sync_each;
+    size_t recent_keys;
     char dir[FILES_PATH_MAX];
     char url[6 * FILES_PATH_MAX];
     struct idem_log log; /* set before opening, where the test wants one */
