@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT
+ * Recent keys before a store that a test scripts. */
+#include "scripted_store.h"
+#include "stores.h"
+
+#include "store/recent/debts.h"
+#include "store/recent/generations.h"
+#include "store/recent/recent.h"
+
+#include <poll.h>
+#include <string.h>
+
+#define T0   INT64_C(1700000000000)
+#define HOUR INT64_C(3600000)
+
+struct stage {
+    struct idem_store *memory;
+    struct scripted_store *scripted;
+    struct stores_box box; /* holds the store under test; never made, only asked */
+};
+
+/* What the scripted store does not have goes to the one behind it. */
+static struct stage stage;
+
+static void shim_claim(struct idem_store *store, const struct idem_claim *claim,
+                       idem_store_done *done, void *arg) {
+    (void)store;
+    idem_store_claim(scripted_store_handle(stage.scripted), claim, done, arg);
+}
+
+static void shim_complete(struct idem_store *store,
+                          const struct idem_completion *completion, idem_store_done *done,
+                          void *arg) {
+    (void)store;
+    idem_store_complete(scripted_store_handle(stage.scripted), completion, done, arg);
+}
+
+static void shim_lookup(struct idem_store *store, const struct idem_digest *digest,
+                        int64_t now_ms, idem_store_done *done, void *arg) {
+    (void)store;
+    idem_store_lookup(stage.memory, digest, now_ms, done, arg);
+}
+
+static void shim_forget(struct idem_store *store, const struct idem_digest *digest,
+                        idem_store_done *done, void *arg) {
+    (void)store;
+    idem_store_forget(stage.memory, digest, done, arg);
+}
+
+static void shim_stats(struct idem_store *store, struct idem_store_stats *stats) {
+    (void)store;
+    idem_store_stats(stage.memory, stats);
+}
+
+static int shim_poll_fd(struct idem_store *store) {
+    (void)store;
+    return -1;
+}
+
+static void shim_dispatch(struct idem_store *store) {
+    (void)store;
+}
+
+static enum idem_code shim_sync(struct idem_store *store, struct idem_error *error) {
+    (void)store;
+    (void)error;
+    return IDEM_OK;
+}
+
+static const struct idem_store_ops shim_ops = {
+    .name = "shim",
+    .claim = shim_claim,
+    .complete = shim_complete,
+    .lookup = shim_lookup,
+    .forget = shim_forget,
+    .stats = shim_stats,
+    .poll_fd = shim_poll_fd,
+    .dispatch = shim_dispatch,
+    .sync = shim_sync,
+    .close = shim_dispatch,
+};
+static struct idem_store shim = {&shim_ops};
+
+static int open_with(size_t keys, int64_t patience_ms) {
+    struct idem_error error = IDEM_ERROR_INIT;
+    const struct idem_store_options memory = {.url = "memory:"};
+    const struct idem_store_options options = {.recent_keys = keys,
+                                               .patience_ms = patience_ms};
+    memset(&stage, 0, sizeof stage);
+    assert_int_equal(idem_store_open(&stage.memory, &memory, &error), IDEM_OK);
+    stage.scripted = scripted_store_open(stage.memory);
+    assert_int_equal(idem_recent_open(&stage.box.store, &shim, &options, &error),
+                     IDEM_OK);
+    return 0;
+}
+
+static int open_stage(void **state) {
+    *state = &stage;
+    return open_with(1024, 0);
+}
+
+static int open_patient(void **state) {
+    *state = &stage;
+    return open_with(1024, 60);
+}
+
+static int close_stage(void **state) {
+    (void)state;
+    idem_store_close(stage.box.store);
+    scripted_store_close(stage.scripted);
+    idem_store_close(stage.memory);
+    return 0;
+}
+
+static struct idem_answer claim(uint64_t n) {
+    return stores_claim(&stage.box, n, &stores_me, T0, 1000);
+}
+
+static enum idem_code complete(uint64_t n) {
+    return stores_complete(&stage.box, n, &stores_me, T0, HOUR);
+}
+
+static void a_key_completed_here_is_answered_without_the_store(void **state) {
+    (void)state;
+    assert_int_equal(claim(1).outcome, IDEM_CLAIM_NEW);
+    assert_int_equal(complete(1), IDEM_OK);
+    unsigned before = scripted_store_operations(stage.scripted);
+    struct idem_digest fingerprint = stores_digest(~UINT64_C(1));
+    struct idem_answer answer = claim(1);
+    assert_int_equal(answer.outcome, IDEM_CLAIM_DONE);
+    assert_true(idem_digest_equal(&answer.record.fingerprint, &fingerprint));
+    assert_int_equal(scripted_store_operations(stage.scripted), before);
+}
+
+static void a_key_is_remembered_no_longer_than_its_ttl(void **state) {
+    (void)state;
+    (void)claim(1);
+    (void)complete(1);
+    assert_int_equal(stores_claim(&stage.box, 1, &stores_me, T0 + HOUR - 1, 1000).outcome,
+                     IDEM_CLAIM_DONE);
+    assert_int_equal(stores_claim(&stage.box, 1, &stores_me, T0 + HOUR, 1000).outcome,
+                     IDEM_CLAIM_NEW);
+}
+
+static void a_key_forgotten_here_is_new(void **state) {
+    (void)state;
+    (void)claim(1);
+    (void)complete(1);
+    assert_int_equal(stores_forget(&stage.box, 1), IDEM_OK);
+    assert_int_equal(claim(1).outcome, IDEM_CLAIM_NEW);
+}
+
+static void a_pending_claim_is_the_stores_to_judge(void **state) {
+    (void)state;
+    (void)claim(1);
+    unsigned before = scripted_store_operations(stage.scripted);
+    assert_int_equal(claim(1).outcome, IDEM_CLAIM_IN_FLIGHT);
+    assert_int_equal(scripted_store_operations(stage.scripted), before + 1);
+}
+
+/* The claim is on its way while the key is completed. */
+static void a_claim_overtaken_by_its_completion_finds_the_key_done(void **state) {
+    (void)state;
+    struct stores_answer note = {.calls = 0};
+    (void)claim(1);
+    scripted_store_delay(stage.scripted, true);
+    stores_submit_claim(&stage.box, 1, T0, &note);
+    scripted_store_release(stage.scripted,
+                           0); /* the store says: in flight, by yourself */
+    assert_int_equal(note.answer.outcome, IDEM_CLAIM_IN_FLIGHT);
+    note = (struct stores_answer){.calls = 0};
+    struct stores_answer completed = {.calls = 0};
+    stores_submit_claim(&stage.box, 1, T0, &note);
+    stores_submit_completion(&stage.box, 1, T0, HOUR, &completed);
+    scripted_store_release(stage.scripted, 0);
+    assert_int_equal(note.answer.code, IDEM_OK);
+    assert_int_equal(note.answer.outcome, IDEM_CLAIM_DONE);
+    scripted_store_release_all(stage.scripted);
+}
+
+static void a_failed_claim_tells_of_the_one_before(void **state) {
+    (void)state;
+    scripted_store_fail(stage.scripted, IDEM_ERR_UNAVAILABLE, 2);
+    struct idem_answer answer = claim(1);
+    assert_int_equal(answer.code, IDEM_ERR_UNAVAILABLE);
+    assert_int_equal(answer.record.state, IDEM_RECORD_NONE);
+    answer = claim(1);
+    assert_int_equal(answer.code, IDEM_ERR_UNAVAILABLE);
+    assert_int_equal(answer.record.state, IDEM_RECORD_PENDING);
+    assert_int_equal(answer.record.owner.instance, stores_me.instance);
+}
+
+static void what_is_completed_without_the_store_is_written_later(void **state) {
+    (void)state;
+    scripted_store_fail(stage.scripted, IDEM_ERR_UNAVAILABLE, 2);
+    (void)claim(1);
+    assert_int_equal(complete(1), IDEM_OK);
+    assert_int_equal(claim(1).outcome, IDEM_CLAIM_DONE);
+    struct stores_box behind = {.store = stage.memory};
+    assert_int_equal(stores_lookup(&behind, 1, T0).answer.code, IDEM_ERR_NOT_FOUND);
+    idem_store_dispatch(stage.box.store);
+    struct stores_answer written = stores_lookup(&behind, 1, T0);
+    assert_int_equal(written.answer.code, IDEM_OK);
+    assert_int_equal(written.answer.record.state, IDEM_RECORD_DONE);
+    assert_true(written.answer.record.has_fingerprint);
+    assert_int_equal(written.answer.record.until_ms, T0 + HOUR);
+}
+
+static void a_durable_completion_that_fails_is_reported(void **state) {
+    (void)state;
+    struct stores_answer note = {.calls = 0};
+    (void)claim(1);
+    scripted_store_fail(stage.scripted, IDEM_ERR_TIMEOUT, 1);
+    stores_submit_completion(&stage.box, 1, T0, HOUR, &note);
+    assert_int_equal(note.answer.code, IDEM_ERR_TIMEOUT);
+}
+
+static void what_somebody_else_has_written_meanwhile_stays(void **state) {
+    (void)state;
+    struct stores_box behind = {.store = stage.memory};
+    scripted_store_fail(stage.scripted, IDEM_ERR_UNAVAILABLE, 2);
+    (void)claim(1);
+    assert_int_equal(complete(1), IDEM_OK);
+    (void)stores_claim(&behind, 1, &stores_other, T0, 1000);
+    idem_store_dispatch(stage.box.store);
+    assert_int_equal(stores_lookup(&behind, 1, T0).answer.record.owner.instance,
+                     stores_other.instance);
+}
+
+static void a_claim_held_elsewhere_is_asked_again_until_it_is_decided(void **state) {
+    (void)state;
+    struct stores_box behind = {.store = stage.memory};
+    struct stores_answer note = {.calls = 0};
+    (void)stores_claim(&behind, 1, &stores_other, T0, 1000);
+    stores_submit_claim(&stage.box, 1, T0, &note);
+    assert_int_equal(note.calls, 0);
+    (void)stores_complete(&behind, 1, &stores_other, T0, HOUR);
+    stores_await(stage.box.store, &note);
+    assert_int_equal(note.answer.outcome, IDEM_CLAIM_DONE);
+}
+
+static void patience_ends(void **state) {
+    (void)state;
+    struct stores_box behind = {.store = stage.memory};
+    struct stores_answer note = {.calls = 0};
+    (void)stores_claim(&behind, 1, &stores_other, T0, 1000);
+    stores_submit_claim(&stage.box, 1, T0, &note);
+    stores_await(stage.box.store, &note);
+    assert_int_equal(note.answer.outcome, IDEM_CLAIM_IN_FLIGHT);
+    assert_int_equal(note.answer.record.owner.instance, stores_other.instance);
+}
+
+static void a_sync_waits_for_nobody_elses_claim(void **state) {
+    (void)state;
+    struct idem_error error = IDEM_ERROR_INIT;
+    struct stores_box behind = {.store = stage.memory};
+    struct stores_answer note = {.calls = 0};
+    (void)stores_claim(&behind, 1, &stores_other, T0, 1000);
+    stores_submit_claim(&stage.box, 1, T0, &note);
+    assert_int_equal(idem_store_sync(stage.box.store, &error), IDEM_OK);
+    assert_int_equal(note.calls, 1);
+    assert_int_equal(note.answer.outcome, IDEM_CLAIM_IN_FLIGHT);
+}
+
+static void the_memory_is_bounded_and_keeps_the_latest(void **state) {
+    (void)state;
+    struct idem_generations generations;
+    struct idem_record record = {.state = IDEM_RECORD_DONE, .until_ms = T0};
+    assert_true(idem_generations_init(&generations, 100));
+    for (uint64_t n = 0; n < 1000; n++) {
+        struct idem_digest digest = stores_digest(n);
+        idem_generations_put(&generations, &digest, &record);
+        assert_in_range(idem_generations_count(&generations), 1, 100);
+    }
+    for (uint64_t n = 950; n < 1000; n++) {
+        struct idem_digest digest = stores_digest(n);
+        assert_int_equal(idem_generations_find(&generations, &digest).state,
+                         IDEM_RECORD_DONE);
+    }
+    idem_generations_fini(&generations);
+}
+
+static void debts_are_paid_oldest_first_and_bounded(void **state) {
+    (void)state;
+    struct idem_debts debts;
+    struct idem_debt debt = {.until_ms = 0};
+    idem_debts_init(&debts, 200);
+    for (int64_t i = 0; i < 300; i++) {
+        debt.until_ms = i;
+        idem_debts_add(&debts, &debt);
+        if (i == 50) {
+            assert_true(idem_debts_take(&debts, &debt));
+            assert_int_equal(debt.until_ms, 0);
+        }
+    }
+    assert_int_equal(debts.count, 200);
+    assert_int_equal(debts.lost, 99);
+    for (int64_t i = 1; i <= 200; i++) {
+        assert_true(idem_debts_take(&debts, &debt));
+        assert_int_equal(debt.until_ms, i);
+    }
+    assert_false(idem_debts_take(&debts, &debt));
+    idem_debts_fini(&debts);
+}
+
+#define CASE(name)    cmocka_unit_test_setup_teardown(name, open_stage, close_stage)
+#define PATIENT(name) cmocka_unit_test_setup_teardown(name, open_patient, close_stage)
+
+int main(void) {
+    static const struct CMUnitTest tests[] = {
+        CASE(a_key_completed_here_is_answered_without_the_store),
+        CASE(a_key_is_remembered_no_longer_than_its_ttl),
+        CASE(a_key_forgotten_here_is_new),
+        CASE(a_pending_claim_is_the_stores_to_judge),
+        CASE(a_claim_overtaken_by_its_completion_finds_the_key_done),
+        CASE(a_failed_claim_tells_of_the_one_before),
+        CASE(what_is_completed_without_the_store_is_written_later),
+        CASE(a_durable_completion_that_fails_is_reported),
+        CASE(what_somebody_else_has_written_meanwhile_stays),
+        PATIENT(a_claim_held_elsewhere_is_asked_again_until_it_is_decided),
+        PATIENT(patience_ends),
+        PATIENT(a_sync_waits_for_nobody_elses_claim),
+        cmocka_unit_test(the_memory_is_bounded_and_keeps_the_latest),
+        cmocka_unit_test(debts_are_paid_oldest_first_and_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
