@@ -12,9 +12,9 @@
  * tick proves it for what was handed on before the last tick. A disconnection proves it one tick later
  * only, since the broker also reports disconnections while it shuts down, after its last turn.
  * Mosquitto 2.0.11 does not tick under `per_listener_settings true`: there it is certain after a second,
- * ten times the longest sleep of the loop.
+ * ten times the longest sleep of the loop. Parked messages (intake.h) are handed on in the tick.
  *
- * A broker that is stopped while messages wait in that queue throws them away, although their QoS 2
+ * A broker that is stopped while messages wait in that queue throws them away, although their
  * publishers have been told that it has them. They are saved (handover.h) and published at the next
  * start.
  *
