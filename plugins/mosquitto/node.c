@@ -83,19 +83,7 @@ static enum idem_code load(struct idem_config *config, const char *path,
     return code;
 }
 
-/* The callback needs its answer before it returns: a remote store's comes later. */
-static bool answers_at_once(const char *url) {
-    return strncmp(url, "embedded:", 9) == 0 || strncmp(url, "memory:", 7) == 0;
-}
-
 static enum idem_code open_store(struct idem_node *node, struct idem_error *error) {
-    if (!answers_at_once(node->config.store.url)) {
-        return idem_error_set(
-            error, IDEM_ERR_UNSUPPORTED, 0,
-            "%s: store.url: this version of the plugin needs a store in "
-            "its own process: embedded:///PATH or memory:",
-            node->config.path);
-    }
     struct idem_store_options options = {
         .url = node->config.store.url,
         .secret = &node->config.rules.secret,
@@ -413,16 +401,28 @@ int idem_node_on_disconnect(struct idem_node *node,
     return MOSQ_ERR_SUCCESS;
 }
 
+static bool same_text(const char *a, const char *b) {
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool needs_restart(const struct idem_config *old,
+                          const struct idem_config *config) {
+    return !same_text(config->store.url, old->store.url) ||
+           !same_text(config->instance, old->instance) ||
+           !same_text(config->mqtt.handover, old->mqtt.handover) ||
+           config->store.deadline_ms != old->store.deadline_ms ||
+           config->store.recent_keys != old->store.recent_keys ||
+           memcmp(&config->rules.secret, &old->rules.secret,
+                  sizeof(struct idem_secret)) != 0;
+}
+
 /* Rules, log level and figures change at once; what names the store or the owner of claims cannot. */
 static void adopt(struct idem_node *node, struct idem_config *config) {
-    if (strcmp(config->store.url, node->config.store.url) != 0 ||
-        strcmp(config->instance, node->config.instance) != 0 ||
-        memcmp(&config->rules.secret, &node->config.rules.secret,
-               sizeof(struct idem_secret)) != 0) {
-        idem_log_write(
-            &node->log, IDEM_LOG_WARNING, "config.restart_needed",
-            "a change of store.url, instance or secret_file takes effect when the broker "
-            "is restarted");
+    if (needs_restart(&node->config, config)) {
+        idem_log_write(&node->log, IDEM_LOG_WARNING, "config.restart_needed",
+                       "a change of store.url, store.deadline, store.recent_keys, "
+                       "mqtt.handover, instance or secret_file takes effect when the "
+                       "broker is restarted");
         config->rules.secret = node->config.rules.secret;
     }
     struct idem_config old = node->config;

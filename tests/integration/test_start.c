@@ -77,11 +77,12 @@ static void test_a_store_that_cannot_be_opened_is_named(void **state) {
     broker_expect_log(broker, "store");
 }
 
-static void test_a_store_that_answers_later_is_refused(void **state) {
+static void test_a_store_on_the_network_may_come_later(void **state) {
     (void)state;
-    refuses(&(struct broker_options){.idem = "instance: test\n"
-                                             "store: {url: \"redis://127.0.0.1:1\"}\n"},
-            "store.url");
+    struct broker *broker = broker_run(&(struct broker_options){
+        .idem = "instance: test\n"
+                "store: {url: \"redis://127.0.0.1:1?connect_timeout=100ms\"}\n"});
+    assert_true(broker_logged(broker, "store.unavailable"));
 }
 
 static void test_a_store_in_use_is_refused(void **state) {
@@ -127,7 +128,7 @@ int main(void) {
         ONCE(test_an_impossible_value_is_named_with_its_line),
         ONCE(test_the_configuration_has_to_be_named_and_to_be_there),
         ONCE(test_a_store_that_cannot_be_opened_is_named),
-        ONCE(test_a_store_that_answers_later_is_refused),
+        ONCE(test_a_store_on_the_network_may_come_later),
         ONCE(test_a_store_in_use_is_refused),
         ONCE(test_a_rule_that_the_plugin_cannot_carry_out_is_named),
         ONCE(test_a_short_ttl_is_warned_about),
