@@ -23,6 +23,7 @@ void idem_intake_fini(struct idem_intake *intake) {
     if (intake->store != NULL) {
         idem_waker_stop(&intake->waker);
         idem_park_fini(&intake->park);
+        idem_parked_free(intake->spare);
     }
 }
 
@@ -30,6 +31,10 @@ enum idem_code idem_intake_start(struct idem_intake *intake,
                                  struct idem_receiver *receiver,
                                  struct idem_error *error) {
     intake->receiver = receiver;
+    intake->spare = idem_parked_new();
+    if (intake->spare == NULL) {
+        return idem_error_set(error, IDEM_ERR_NOMEM, 0, "out of memory");
+    }
     return intake->store_fd < 0
                ? IDEM_OK
                : idem_waker_start(&intake->waker, intake->store_fd, error);
@@ -63,20 +68,30 @@ static void abandon(struct idem_intake *intake, struct idem_delivery *delivery) 
     }
 }
 
+/* The key that the copy carries on is lent until the next one is submitted: an answer that comes later than
+ * that has to keep it. */
+static void carry_key(struct idem_intake *intake, struct idem_parked *parked) {
+    const char *property = NULL;
+    const char *key = NULL;
+    if (parked->delivery.verdict == IDEM_VERDICT_DELIVER && parked->property == NULL) {
+        (void)idem_receiver_propagation(intake->receiver, &parked->delivery, &property,
+                                        &key);
+        idem_parked_carry(parked, property, key);
+    }
+}
+
 static void decided(void *arg, struct idem_delivery *delivery) {
     struct idem_parked *parked = arg;
     struct idem_intake *intake = parked->owner;
-    const char *property = NULL;
-    const char *key = NULL;
     if (parked->given_up) {
         abandon(intake, delivery);
         idem_parked_free(parked);
         return;
     }
-    if (delivery->verdict == IDEM_VERDICT_DELIVER) {
-        (void)idem_receiver_propagation(intake->receiver, delivery, &property, &key);
+    idem_parked_decide(&intake->park, parked);
+    if (parked != intake->arriving) {
+        carry_key(intake, parked);
     }
-    idem_parked_decide(&intake->park, parked, property, key);
 }
 
 static void submit(struct idem_intake *intake, struct idem_parked *parked,
@@ -110,12 +125,16 @@ static int act_now(struct idem_intake *intake, struct idem_parked *parked,
     struct idem_delivery *delivery = &parked->delivery;
     bool mqtt5 = mosquitto_client_protocol_version(event->client) == 5;
     struct idem_handover handover;
-    const struct idem_act_request request = {
+    struct idem_act_request request = {
         .plan = idem_plan_of(delivery, event->qos, mqtt5),
         .property = parked->property,
         .key = parked->key,
         .reason = idem_reason_name(delivery->reason),
     };
+    if (delivery->verdict == IDEM_VERDICT_DELIVER && request.property == NULL) {
+        (void)idem_receiver_propagation(intake->receiver, delivery, &request.property,
+                                        &request.key);
+    }
     int rc = idem_act_on(event, &request, &handover);
     if (delivery->claimed && rc == MOSQ_ERR_SUCCESS) {
         idem_settle_add(intake->settle, delivery, &handover, event->client, now_ms);
@@ -153,6 +172,9 @@ static bool joins_the_line(const struct idem_intake *intake,
 
 static int park(struct idem_intake *intake, struct idem_parked *parked,
                 struct mosquitto_evt_message *event) {
+    if (parked->decided) {
+        carry_key(intake, parked);
+    }
     int rc = idem_park_add(&intake->park, parked, event);
     if (rc == MOSQ_ERR_SUCCESS) {
         return rc;
@@ -164,6 +186,21 @@ static int park(struct idem_intake *intake, struct idem_parked *parked,
         parked->given_up = true; /* its claim is under way */
     }
     return rc;
+}
+
+static struct idem_parked *take_place(struct idem_intake *intake) {
+    struct idem_parked *place = intake->spare;
+    intake->spare = NULL;
+    return place != NULL ? place : idem_parked_new();
+}
+
+static void give_place_back(struct idem_intake *intake, struct idem_parked *place) {
+    if (intake->spare == NULL) {
+        idem_parked_clear(place);
+        intake->spare = place;
+    } else {
+        idem_parked_free(place);
+    }
 }
 
 static void tell_of_blocking(struct idem_intake *intake) {
@@ -178,7 +215,7 @@ static void tell_of_blocking(struct idem_intake *intake) {
 
 int idem_intake_message(struct idem_intake *intake, struct mosquitto_evt_message *event,
                         int64_t now_ms) {
-    struct idem_parked *parked = idem_parked_new();
+    struct idem_parked *parked = take_place(intake);
     if (parked == NULL) {
         return MOSQ_ERR_NOMEM; /* no acknowledgement: the client keeps the message */
     }
@@ -191,7 +228,7 @@ int idem_intake_message(struct idem_intake *intake, struct mosquitto_evt_message
         return park(intake, parked, event);
     }
     int rc = act_now(intake, parked, event, now_ms);
-    idem_parked_free(parked);
+    give_place_back(intake, parked);
     return rc;
 }
 

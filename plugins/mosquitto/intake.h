@@ -40,7 +40,8 @@ struct idem_intake {
     struct idem_waker waker;
     int64_t dispatched_ns;                     /* when the store was looked at last */
     const struct mosquitto_evt_message *event; /* while it is submitted */
-    const struct idem_parked *arriving;        /* the same */
+    struct idem_parked *spare; /* so that a message which need not wait costs no memory */
+    const struct idem_parked *arriving; /* the same */
 };
 
 /* store may be NULL for a node that fails to start: fini does nothing then. */
@@ -48,7 +49,7 @@ void idem_intake_init(struct idem_intake *intake, struct idem_store *store,
                       struct idem_settle *settle, const struct idem_log *log);
 void idem_intake_fini(struct idem_intake *intake);
 
-/* Once the receiver is there. IDEM_ERR_IO: see waker.h. */
+/* Once the receiver is there. IDEM_ERR_NOMEM; IDEM_ERR_IO: see waker.h. */
 IDEM_MUST_USE enum idem_code idem_intake_start(struct idem_intake *intake,
                                                struct idem_receiver *receiver,
                                                struct idem_error *error);

@@ -15,11 +15,16 @@ struct idem_parked *idem_parked_new(void) {
     return calloc(1, sizeof(struct idem_parked));
 }
 
+void idem_parked_clear(struct idem_parked *parked) {
+    idem_copy_discard(&parked->copy);
+    free(parked->client);
+    free(parked->property);
+    memset(parked, 0, sizeof *parked);
+}
+
 void idem_parked_free(struct idem_parked *parked) {
     if (parked != NULL) {
-        idem_copy_discard(&parked->copy);
-        free(parked->client);
-        free(parked->property);
+        idem_parked_clear(parked);
         free(parked);
     }
 }
@@ -163,9 +168,11 @@ bool idem_park_has_route(const struct idem_park *park, const char *client,
     return false;
 }
 
-/* Without memory the message goes on without the property: better than not at all. */
-static void keep_property(struct idem_parked *parked, const char *property,
-                          const char *key) {
+void idem_parked_carry(struct idem_parked *parked, const char *property,
+                       const char *key) {
+    if (property == NULL || key == NULL) {
+        return;
+    }
     size_t property_size = strlen(property) + 1;
     size_t key_size = strlen(key) + 1;
     parked->property = malloc(property_size + key_size);
@@ -176,12 +183,8 @@ static void keep_property(struct idem_parked *parked, const char *property,
     }
 }
 
-void idem_parked_decide(struct idem_park *park, struct idem_parked *parked,
-                        const char *property, const char *key) {
+void idem_parked_decide(struct idem_park *park, struct idem_parked *parked) {
     parked->decided = true;
-    if (property != NULL) {
-        keep_property(parked, property, key);
-    }
     if (parked->kept && parked->delivery.claimed) {
         link_key(park, parked);
     }

@@ -58,6 +58,8 @@ bool idem_park_has_room(const struct idem_park *park,
 /* A place of its own for a message that may have to wait; NULL: no memory. */
 struct idem_parked *idem_parked_new(void);
 void idem_parked_free(struct idem_parked *parked);
+/* As new; for a message that did not have to wait. */
+void idem_parked_clear(struct idem_parked *parked);
 
 /* Copies the message and turns the arriving one into a sink: it waits now, last in line.
  * MOSQ_ERR_NOMEM: nothing has changed. */
@@ -68,9 +70,12 @@ int idem_park_add(struct idem_park *park, struct idem_parked *parked,
 bool idem_park_has_route(const struct idem_park *park, const char *client,
                          const char *topic);
 
-/* Takes note of the verdict, once it is in parked->delivery. property, key: NULL: none. */
-void idem_parked_decide(struct idem_park *park, struct idem_parked *parked,
-                        const char *property, const char *key);
+/* Takes note of the verdict, once it is in parked->delivery. */
+void idem_parked_decide(struct idem_park *park, struct idem_parked *parked);
+
+/* Copies what the message is to carry on; NULL: nothing. Without memory it goes on without: better than not
+ * at all. */
+void idem_parked_carry(struct idem_parked *parked, const char *property, const char *key);
 
 /* Whether the message that claimed the digest waits. */
 bool idem_park_holds(const struct idem_park *park, const struct idem_digest *digest);

@@ -161,7 +161,7 @@ static void a_store_in_memory_keeps_no_messages_either(void **state) {
     stage_turn(node);
     receive(node, "payload", 2);
     stage_stop(node);
-    assert_true(stage_logged("handover.lost: 1 QoS 2 messages"));
+    assert_true(stage_logged("handover.lost: 1 messages"));
     assert_true(stage_logged("the store keeps nothing"));
 }
 
@@ -173,7 +173,7 @@ static void what_cannot_be_kept_over_a_stop_is_told_and_stays_in_doubt(void **st
     receive(node, "payload", 2);
     assert_int_equal(mkdir(stage_path(HANDOVER ".new"), 0700), 0);
     stage_stop(node);
-    assert_true(stage_logged("handover.lost: 1 QoS 2 messages"));
+    assert_true(stage_logged("handover.lost: 1 messages"));
     assert_true(stage_logged(HANDOVER " cannot be written: "));
     node = stage_open();
     assert_false(is_known(node, "payload"));

@@ -58,7 +58,7 @@ static void decide(struct idem_parked *parked, enum idem_verdict verdict, uint8_
     parked->delivery.verdict = verdict;
     parked->delivery.claimed = verdict == IDEM_VERDICT_DELIVER;
     parked->delivery.digest.bytes[0] = key;
-    idem_parked_decide(&park, parked, NULL, NULL);
+    idem_parked_decide(&park, parked);
 }
 
 static void messages_leave_in_the_order_they_came(void **state) {
@@ -202,7 +202,8 @@ static void what_is_parked_leaves_as_its_verdict_says(void **state) {
         struct idem_handover handover;
         struct idem_parked *parked = put(&client, "a", "1", 2);
         parked->delivery.verdict = rows[i].verdict;
-        idem_parked_decide(&park, parked, "key", "7");
+        idem_parked_carry(parked, "key", "7");
+        idem_parked_decide(&park, parked);
         publish(parked, &handover);
         assert_string_equal(handover.topic, rows[i].topic);
         assert_published(rows[i].topic, rows[i].retain, rows[i].properties);
