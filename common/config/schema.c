@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The table of all keys, in the order of the reference. */
 #include "config/schema.h"
+#include "config/words.h"
 
 #define CONFIG(member) offsetof(struct idem_config, member)
 #define DRAFT(member)  offsetof(struct idem_rule_draft, member)
@@ -15,50 +16,6 @@
 
 /* Fields of enumerations are written as int. */
 _Static_assert(sizeof(enum idem_action) == sizeof(int), "enumerations have int's size");
-
-static const struct idem_schema_word wait_words[] = {
-    {"park", IDEM_WAIT_PARK}, {"block", IDEM_WAIT_BLOCK}, {NULL, 0}};
-static const struct idem_schema_word strategy_words[] = {
-    {"natural", IDEM_STRATEGY_NATURAL},
-    {"key", IDEM_STRATEGY_KEY},
-    {"sequence", IDEM_STRATEGY_SEQUENCE},
-    {NULL, 0}};
-static const struct idem_schema_word scope_words[] = {{"global", IDEM_SCOPE_GLOBAL},
-                                                      {"rule", IDEM_SCOPE_RULE},
-                                                      {"principal", IDEM_SCOPE_PRINCIPAL},
-                                                      {NULL, 0}};
-static const struct idem_schema_word missing_words[] = {
-    {"deliver", IDEM_ACTION_DELIVER},
-    {"reject", IDEM_ACTION_REJECT},
-    {"quarantine", IDEM_ACTION_QUARANTINE},
-    {NULL, 0}};
-static const struct idem_schema_word duplicate_words[] = {
-    {"drop", IDEM_ACTION_DROP},
-    {"quarantine", IDEM_ACTION_QUARANTINE},
-    {"replay", IDEM_ACTION_REPLAY},
-    {NULL, 0}};
-static const struct idem_schema_word conflict_words[] = {
-    {"drop", IDEM_ACTION_DROP},
-    {"deliver", IDEM_ACTION_DELIVER},
-    {"reject", IDEM_ACTION_REJECT},
-    {"quarantine", IDEM_ACTION_QUARANTINE},
-    {NULL, 0}};
-static const struct idem_schema_word doubt_words[] = {
-    {"deliver", IDEM_ACTION_DELIVER},
-    {"quarantine", IDEM_ACTION_QUARANTINE},
-    {"drop", IDEM_ACTION_DROP},
-    {NULL, 0}};
-static const struct idem_schema_word failure_words[] = {
-    {"deliver", IDEM_ACTION_DELIVER}, {"refuse", IDEM_ACTION_REFUSE}, {NULL, 0}};
-static const struct idem_schema_word gap_words[] = {{"accept", IDEM_GAP_ACCEPT},
-                                                    {"hold", IDEM_GAP_HOLD},
-                                                    {"reject", IDEM_GAP_REJECT},
-                                                    {NULL, 0}};
-static const struct idem_schema_word format_words[] = {
-    {"text", IDEM_LOG_TEXT}, {"json", IDEM_LOG_JSON}, {NULL, 0}};
-static const struct idem_schema_word level_words[] = {
-    {"error", IDEM_LOG_ERROR}, {"warning", IDEM_LOG_WARNING}, {"notice", IDEM_LOG_NOTICE},
-    {"info", IDEM_LOG_INFO},   {"debug", IDEM_LOG_DEBUG},     {NULL, 0}};
 
 /* What both ends of the bridge say about their connections. */
 #define CONNECTION_ROW(end, key, without, text)                                          \
@@ -110,7 +67,7 @@ const struct idem_schema_row idem_schema_rows[] = {
     {.path = "store.wait",
      .type = IDEM_SCHEMA_WORD,
      .absent = "park for a remote store",
-     .words = wait_words,
+     .words = idem_schema_wait_words,
      .offset = CONFIG(store.wait),
      .meaning = "How the plugin waits for a remote store: `park` keeps a copy of the "
                 "message and never blocks the broker, `block` does; the embedded store "
@@ -191,7 +148,7 @@ const struct idem_schema_row idem_schema_rows[] = {
     {.path = "rules[].strategy",
      .type = IDEM_SCHEMA_WORD,
      .fallback = "key",
-     .words = strategy_words,
+     .words = idem_schema_strategy_words,
      .offset = RULE(strategy),
      .meaning =
          "What makes two copies the same: `key` an idempotency key, `sequence` a "
@@ -207,7 +164,7 @@ const struct idem_schema_row idem_schema_rows[] = {
     {.path = "rules[].scope",
      .type = IDEM_SCHEMA_SCOPE,
      .fallback = "principal",
-     .words = scope_words,
+     .words = idem_schema_scope_words,
      .strategies = KEYED | NUMBERED,
      .offset = RULE(scope),
      .meaning = "What a key is unique within: everything, the rule, the `principal` (the "
@@ -248,14 +205,14 @@ const struct idem_schema_row idem_schema_rows[] = {
     {.path = "rules[].on_missing_key",
      .type = IDEM_SCHEMA_WORD,
      .fallback = "deliver",
-     .words = missing_words,
+     .words = idem_schema_missing_words,
      .strategies = KEYED | NUMBERED,
      .offset = RULE(policies.on_missing_key),
      .meaning = "What happens to a message in which no key can be found."},
     {.path = "rules[].on_duplicate",
      .type = IDEM_SCHEMA_WORD,
      .fallback = "drop",
-     .words = duplicate_words,
+     .words = idem_schema_duplicate_words,
      .strategies = KEYED | NUMBERED,
      .offset = RULE(policies.on_duplicate),
      .meaning = "What happens to a later copy; the publisher sees success either way. "
@@ -263,7 +220,7 @@ const struct idem_schema_row idem_schema_rows[] = {
     {.path = "rules[].on_conflict",
      .type = IDEM_SCHEMA_WORD,
      .fallback = "quarantine",
-     .words = conflict_words,
+     .words = idem_schema_conflict_words,
      .strategies = KEYED,
      .offset = RULE(policies.on_conflict),
      .meaning = "What happens to a message that has the key of another and a different "
@@ -271,7 +228,7 @@ const struct idem_schema_row idem_schema_rows[] = {
     {.path = "rules[].on_in_doubt",
      .type = IDEM_SCHEMA_WORD,
      .fallback = "deliver",
-     .words = doubt_words,
+     .words = idem_schema_doubt_words,
      .strategies = KEYED | NUMBERED,
      .offset = RULE(policies.on_in_doubt),
      .meaning = "What happens to a copy whose earlier delivery may or may not have "
@@ -279,7 +236,7 @@ const struct idem_schema_row idem_schema_rows[] = {
     {.path = "rules[].on_store_failure",
      .type = IDEM_SCHEMA_WORD,
      .fallback = "deliver",
-     .words = failure_words,
+     .words = idem_schema_failure_words,
      .strategies = KEYED | NUMBERED,
      .offset = RULE(policies.on_store_failure),
      .meaning = "What happens while the store cannot answer: `deliver` unprotected, or "
@@ -338,7 +295,7 @@ const struct idem_schema_row idem_schema_rows[] = {
     {.path = "rules[].sequence.on_gap",
      .type = IDEM_SCHEMA_WORD,
      .fallback = "accept",
-     .words = gap_words,
+     .words = idem_schema_gap_words,
      .offset = RULE(sequence.on_gap),
      .meaning = "What happens to a number that leaves others out."},
 
@@ -478,14 +435,14 @@ const struct idem_schema_row idem_schema_rows[] = {
     {.path = "log.format",
      .type = IDEM_SCHEMA_WORD,
      .fallback = "text",
-     .words = format_words,
+     .words = idem_schema_format_words,
      .offset = CONFIG(log.format),
      .meaning = "One line of text or one JSON object an event; inside Mosquitto its own "
                 "log is used."},
     {.path = "log.level",
      .type = IDEM_SCHEMA_WORD,
      .fallback = "info",
-     .words = level_words,
+     .words = idem_schema_level_words,
      .offset = CONFIG(log.level),
      .meaning = "The least important lines that are still written."},
 };
