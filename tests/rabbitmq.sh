@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# A private RabbitMQ for tests: tests/rabbitmq.sh start DIR [PLUGIN...] | stop DIR | ctl DIR COMMAND... On
-# loopback, on free ports, with everything it writes in DIR; the port is in DIR/port when start has returned.
-# Where there is openssl, it listens for TLS, too, as localhost: DIR/tls_port, DIR/ca.pem (who vouches for
-# it), DIR/stranger.pem (who does not). Starting takes 4 to 16 seconds, so a run of tests has one.
+# A private RabbitMQ for tests: tests/rabbitmq.sh start DIR [PLUGIN...] | stop DIR | kill DIR | again DIR |
+# ctl DIR COMMAND... On loopback, on free ports, with everything it writes in DIR; the port is in DIR/port
+# when start has returned. Where there is openssl, it listens for TLS, too, as localhost: DIR/tls_port,
+# DIR/ca.pem (who vouches for it), DIR/stranger.pem (who does not). Starting takes 4 to 16 seconds, so a run
+# of tests has one. kill is a SIGKILL; again starts what was killed, with its ports and what it has on disk.
 set -euo pipefail
 
 readonly programs=/usr/lib/rabbitmq/bin
@@ -91,7 +92,13 @@ start() {
     tls_listener "$dir" "$tls_port" >"$dir/rabbitmq.conf"
     echo "$tls_port" >"$dir/tls_port"
   fi
-  # shellcheck disable=SC1091 # written above
+  run "$dir"
+  echo "$port" >"$dir/port"
+}
+
+run() {
+  local dir=$1
+  # shellcheck disable=SC1091 # written by start
   . "$dir/environment"
   setsid "$programs/rabbitmq-server" >"$dir/stdout" 2>&1 </dev/null &
   if ! wait_for "$dir"; then
@@ -99,7 +106,17 @@ start() {
     stop "$dir"
     return 1
   fi
-  echo "$port" >"$dir/port"
+}
+
+crash() {
+  local dir=$1 pid tries
+  pid=$(cat "$dir/pid")
+  kill -KILL "$pid"
+  for ((tries = 0; tries < 100; tries++)); do
+    kill -0 "$pid" 2>/dev/null || break
+    sleep 0.05
+  done
+  rm -f "$dir/pid"
 }
 
 stop() {
@@ -132,12 +149,14 @@ start)
   start "$@"
   ;;
 stop) stop "$2" ;;
+kill) crash "$2" ;;
+again) run "$2" ;;
 ctl)
   shift
   ctl "$@"
   ;;
 *)
-  echo "usage: tests/rabbitmq.sh start DIR [PLUGIN...] | stop DIR | ctl DIR COMMAND..." >&2
+  echo "usage: tests/rabbitmq.sh start DIR [PLUGIN...] | stop DIR | kill DIR | again DIR | ctl DIR COMMAND..." >&2
   exit 2
   ;;
 esac

@@ -58,13 +58,29 @@ $(filter-out $(PLUGIN_TESTS) $(RABBIT_TESTS),$(ALL_TESTS)): $(BUILD)/tests/%: $(
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) $(WRAP) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS)
 
+# The fault harness, and a bridge that ends itself at the point that IDEM_FAULT names: in a folder of its own.
+FAULTS_SRC  := $(wildcard tests/faults/*.c)
+FAULTS_TEST := $(BUILD)/tests/faults/test_faults
+FAULTY_BRIDGE := $(BUILD)/faults/idem-bridge
+$(BUILD)/obj/tests/faults/%.o: EXTRA_CFLAGS += -DFAULTY_BRIDGE='"$(abspath $(FAULTY_BRIDGE))"'
+$(FAULTS_TEST): $(call object,$(FAULTS_SRC)) $(SUPPORT_OBJ) $(BUILD)/libidem.a | $(FAULTY_BRIDGE)
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS)
+
+$(BUILD)/faults/obj/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC)$(COMPILE) -DIDEM_FAULTS $(CFLAGS) -c -o $@ $<
+
+$(FAULTY_BRIDGE): $(patsubst %.c,$(BUILD)/faults/obj/%.o,$(BRIDGE_SRC)) $(BUILD)/libidem.a
+	$(call say,LD)$(CC) -pie $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(BRIDGE_LIBS)
+
 ##@ Testing
 check: deps ## install what is missing, build, and run every test with real brokers
 	@$(MAKE) --no-print-directory $(JOBS) all tests
 	@$(if $(SANITIZER),,tests/valgrind.sh --quick)
 	@tests/run.sh $(BUILD)
 
-tests: $(ALL_TESTS)
+tests: $(ALL_TESTS) $(FAULTS_TEST) $(FAULTY_BRIDGE)
 
 unit: all $(UNIT_TESTS) $(CONTRACT_TESTS) ## the tests that need no server
 	@tests/run.sh $(BUILD) unit contract
@@ -82,6 +98,16 @@ valgrind: ## a broker with the plugin under valgrind, traffic of every kind over
 
 check-debian13: ## the whole of make check in a Debian 13 chroot with newer brokers
 	@tests/debian13.sh
+
+faults-quick: ## kill bridges, brokers and stores in the middle of traffic (SEED= repeats, ONLY= chooses)
+	@tools/deps.sh build run test
+	@$(MAKE) --no-print-directory $(JOBS) $(FAULTS_TEST) $(FAULTY_BRIDGE)
+	@V=1 tests/run.sh $(BUILD) faults
+
+faults: ## the same for long: hundreds of kills, and the table of docs/reliability.md
+	@tools/deps.sh build run test
+	@$(MAKE) --no-print-directory $(JOBS) $(FAULTS_TEST) $(FAULTY_BRIDGE)
+	@$(FAULTS_TEST) long
 
 bench: ## measure: with the plugin beside the bare broker, in one run, as ratios
 	@tools/deps.sh build run test
@@ -107,4 +133,4 @@ $(BENCH_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BENCH_SUPPORT) $(B
 $(BUILD)/tests/bench/bench_park: $(SUPPORT_OBJ)
 $(BUILD)/tests/bench/bench_park: private LIB_LIBS := $(BUILD)/libidem.a $(LIB_LIBS) $(TEST_LIBS)
 
-.PHONY: check tests unit asan tsan valgrind check-debian13 bench fuzz lint format
+.PHONY: check tests unit asan tsan valgrind check-debian13 faults-quick faults bench fuzz lint format

@@ -144,6 +144,7 @@ static void submit(struct idem_worker *worker, struct idem_parcel *parcel) {
                    idem_span_text(worker->options->config->bridge.source.queue));
     idem_receiver_submit(worker->receiver, &view.message, parcel->submitted_ms,
                          &parcel->delivery, decided, parcel);
+    IDEM_FAULT_POINT("claiming");
     recycle_amqp_pool(&worker->scratch);
 }
 
@@ -159,6 +160,7 @@ static void complete(struct idem_worker *worker, struct idem_parcel *parcel) {
         true; /* also the second time, after the store had failed */
     idem_receiver_complete(worker->receiver, &parcel->delivery, idem_clock_wall_ms(),
                            settled, parcel);
+    IDEM_FAULT_POINT("completing");
 }
 
 static int64_t growing(int64_t first_ms, unsigned times, int64_t most_ms) {
@@ -231,6 +233,7 @@ static void carry_out(struct idem_worker *worker, struct idem_parcel *parcel,
         break;
     case IDEM_DO_ABANDON:
         idem_receiver_abandon(worker->receiver, &parcel->delivery, settled, parcel);
+        IDEM_FAULT_POINT("abandoning");
         break;
     case IDEM_DO_WAIT:
         wait(parcel);

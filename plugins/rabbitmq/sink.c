@@ -249,6 +249,7 @@ void idem_sink_lost(struct idem_worker *worker) {
             parcel->trouble = "refused";
         } else if (out) {
             idem_parcel_log_doubt(parcel, "the sink was lost before it confirmed");
+            IDEM_FAULT_POINT("doubted");
         }
         idem_parcel_step(parcel, out && found ? IDEM_ON_BARRED : IDEM_ON_SINK_LOST);
     }

@@ -60,6 +60,7 @@ static void drop_incoming(struct idem_worker *worker) {
 
 static void arrived(struct idem_worker *worker) {
     struct idem_parcel *parcel = worker->incoming;
+    IDEM_FAULT_POINT("arrived");
     idem_acks_open(&worker->acks, &parcel->ack, worker->incoming_tag);
     TAILQ_INSERT_TAIL(&worker->line, parcel, line);
     parcel->in_line = true;

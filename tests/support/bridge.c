@@ -27,9 +27,14 @@ struct bridge {
 
 static struct bridge *bridges;
 
-/* The program of the build that this test belongs to: BUILD/tests/KIND/test_x. */
+/* The program of the build that this test belongs to: BUILD/tests/KIND/test_x; IDEM_BRIDGE names another. */
 static void find_program(struct bridge *bridge) {
     char self[FILES_PATH_MAX];
+    const char *chosen = getenv("IDEM_BRIDGE");
+    if (chosen != NULL && chosen[0] != '\0') {
+        (void)snprintf(bridge->program, sizeof bridge->program, "%s", chosen);
+        return;
+    }
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     assert_true(length > 0);
     self[length] = '\0';
@@ -101,6 +106,10 @@ void bridge_signal(struct bridge *bridge, int signal_number) {
     (void)kill(bridge->pid, signal_number);
 }
 
+static int exit_status(int status) {
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
 int bridge_wait(struct bridge *bridge) {
     int status = 0;
     bool ended = process_wait(bridge->pid, &status);
@@ -108,7 +117,18 @@ int bridge_wait(struct bridge *bridge) {
     if (!ended) {
         fail_msg("the bridge does not end");
     }
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return exit_status(status);
+}
+
+bool bridge_ended(struct bridge *bridge, int *status) {
+    int waited = 0;
+    assert_int_not_equal(bridge->pid, 0);
+    if (process_running(bridge->pid, &waited)) {
+        return false;
+    }
+    bridge->pid = 0;
+    *status = exit_status(waited);
+    return true;
 }
 
 void bridge_kill(struct bridge *bridge) {

@@ -31,6 +31,9 @@ void bridge_stop(struct bridge *bridge, int status);
 /* Waits for an end of its own; returns the exit status. */
 int bridge_wait(struct bridge *bridge);
 
+/* Whether it has ended by itself; then it may be restarted. */
+bool bridge_ended(struct bridge *bridge, int *status);
+
 /* Runs `idem-bridge -c CONFIG [argument]` to its end; returns the exit status. */
 int bridge_run(struct bridge **bridge, const char *config, const char *argument);
 

@@ -115,6 +115,14 @@ unsigned rabbitmq_unacknowledged(const char *queue) {
     return (unsigned)strtoul(line, NULL, 10);
 }
 
+void rabbitmq_kill(void) {
+    assert_true(script("kill", getenv("IDEM_RABBITMQ")));
+}
+
+void rabbitmq_start_again(void) {
+    assert_true(script("again", getenv("IDEM_RABBITMQ")));
+}
+
 unsigned rabbitmq_port(void) {
     char path[FILES_PATH_MAX + 8];
     (void)snprintf(path, sizeof path, "%s/port", getenv("IDEM_RABBITMQ"));
@@ -290,16 +298,27 @@ void rabbitmq_publish(struct rabbitmq *client, const struct rabbitmq_message *me
     await_confirm(client);
 }
 
-void rabbitmq_publish_many(struct rabbitmq *client, const char *queue, const char *prefix,
-                           unsigned count) {
-    for (unsigned i = 0; i < count; i++) {
+void rabbitmq_publish_numbers(struct rabbitmq *client, const char *queue,
+                              const char *prefix, const unsigned *numbers, size_t count) {
+    for (size_t i = 0; i < count; i++) {
         char text[TEXT_MAX];
-        (void)snprintf(text, sizeof text, "%s %u", prefix, i);
+        (void)snprintf(text, sizeof text, "%s %u", prefix, numbers[i]);
         struct rabbitmq_message message = {
             .routing_key = queue, .body = text, .key = text};
         send_message(client, &message);
     }
     await_confirm(client);
+}
+
+void rabbitmq_publish_many(struct rabbitmq *client, const char *queue, const char *prefix,
+                           unsigned count) {
+    unsigned *numbers = calloc(count, sizeof *numbers);
+    assert_non_null(numbers);
+    for (unsigned i = 0; i < count; i++) {
+        numbers[i] = i;
+    }
+    rabbitmq_publish_numbers(client, queue, prefix, numbers, count);
+    free(numbers);
 }
 
 unsigned rabbitmq_depth(struct rabbitmq *client, const char *queue) {

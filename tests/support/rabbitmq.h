@@ -29,6 +29,10 @@ void rabbitmq_heartbeat(unsigned seconds);
 /* Messages of a queue that a consumer holds. Takes a second. */
 unsigned rabbitmq_unacknowledged(const char *queue);
 
+/* kill -9 of the node: every client is cut off. Then the same node again, with what it has on disk. */
+void rabbitmq_kill(void);
+void rabbitmq_start_again(void);
+
 /* A header in tests is a name and a text. */
 struct rabbitmq_message {
     const char *exchange; /* NULL: the default exchange */
@@ -62,6 +66,10 @@ void rabbitmq_publish(struct rabbitmq *client, const struct rabbitmq_message *me
 /* Bodies "PREFIX 0" to "PREFIX N-1" with these as their keys, confirmed all together. */
 void rabbitmq_publish_many(struct rabbitmq *client, const char *queue, const char *prefix,
                            unsigned count);
+
+/* The same with these numbers; one may be there several times. */
+void rabbitmq_publish_numbers(struct rabbitmq *client, const char *queue,
+                              const char *prefix, const unsigned *numbers, size_t count);
 
 /* Messages that are ready in a queue; those that a consumer holds do not count. */
 unsigned rabbitmq_depth(struct rabbitmq *client, const char *queue);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ * The scenarios. */
+#include "plan.h"
+#include "rounds.h"
+
+const struct plan_point plan_points[] = {
+    {"arrived", 150},   {"claiming", 150},   {"claimed", 150},    {"ready", 100},
+    {"published", 100}, {"confirmed", 100},  {"completing", 100}, {"settled", 100},
+    {"completed", 3},   {"acknowledged", 3}, {"abandoning", 20},  {"doubted", 20},
+};
+const size_t plan_point_count = sizeof plan_points / sizeof plan_points[0];
+
+#define BOTH_STORES(title, round, brief, full)                                           \
+    {title ", embedded", PLAN_EMBEDDED, round, brief, full, NULL}, {                     \
+        title ", Redis", PLAN_REDIS, round, brief, full, NULL                            \
+    }
+#define REDIS(title, round, brief, full)                                                 \
+    { title, PLAN_REDIS, round, brief, full, NULL }
+#define TWO(title, round, brief, full)                                                   \
+    { "two bridges, " title, PLAN_REDIS_TWO, round, brief, full, NULL }
+#define POINT(name)                                                                      \
+    {"bridge killed at " name ", embedded", PLAN_EMBEDDED, round_point, 0, 5, name}, {   \
+        "bridge killed at " name ", Redis", PLAN_REDIS, round_point, 0, 5, name          \
+    }
+
+const struct plan plans[] = {
+    BOTH_STORES("bridge killed at random", round_bridge_killed, 8, 40),
+    BOTH_STORES("bridge gone for longer than its leases", round_bridge_away, 1, 4),
+    BOTH_STORES("bridge killed at each point", round_point, 12, 0),
+    POINT("arrived"),
+    POINT("claiming"),
+    POINT("claimed"),
+    POINT("ready"),
+    POINT("published"),
+    POINT("confirmed"),
+    POINT("completing"),
+    POINT("settled"),
+    POINT("completed"),
+    POINT("acknowledged"),
+    POINT("abandoning"),
+    POINT("doubted"),
+    BOTH_STORES("source cut", round_source_cut, 3, 12),
+    BOTH_STORES("source stalled", round_source_stalled, 0, 8),
+    BOTH_STORES("source slow, bridge killed", round_source_slow, 0, 8),
+    BOTH_STORES("sink cut", round_sink_cut, 3, 12),
+    BOTH_STORES("sink stalled", round_sink_stalled, 2, 8),
+    BOTH_STORES("sink slow, bridge killed", round_sink_slow, 2, 8),
+    REDIS("Redis cut off", round_store_cut, 3, 12),
+    REDIS("Redis stalled", round_store_stalled, 3, 8),
+    REDIS("Redis slow, bridge killed", round_store_slow, 2, 8),
+    REDIS("Redis killed", round_redis_killed, 3, 12),
+    REDIS("Redis and bridge killed together", round_both_killed, 2, 8),
+    TWO("one killed at random", round_bridge_killed, 6, 40),
+    TWO("one killed at each point", round_point, 0, 24),
+    TWO("one stopped for longer than its leases", round_bridge_stopped, 1, 6),
+    TWO("one cut off from Redis", round_store_cut, 2, 8),
+    TWO("anything at random", round_anything, 0, 30),
+    BOTH_STORES("anything at random", round_anything, 0, 30),
+    {"RabbitMQ killed, embedded", PLAN_EMBEDDED, round_rabbitmq_killed, 0, 4, NULL},
+    {"RabbitMQ killed, Redis", PLAN_REDIS, round_rabbitmq_killed, 1, 4, NULL},
+    TWO("RabbitMQ killed", round_rabbitmq_killed, 0, 4),
+};
+const size_t plan_count = sizeof plans / sizeof plans[0];

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT
+ * One scenario under way. */
+#include "stage.h"
+
+#include <idem/clock.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* A restarted RabbitMQ is looked for at intervals of up to 15 s. */
+#define PATIENCE_MS 90000
+#define COPIES      (STAGE_SLICE * 3 / 10)
+
+#define STARTED " bridge.started: "
+
+static const char *const redis_options[] = {
+    "--save", "", "--appendonly", "yes", "--appendfsync", "always", NULL};
+
+static int64_t now_ms(void) {
+    return idem_clock_monotonic_ns() / 1000000;
+}
+
+void stage_pause(unsigned ms) {
+    struct timespec left = {ms / 1000, (long)(ms % 1000) * 1000000};
+    while (nanosleep(&left, &left) != 0 && errno == EINTR) {
+    }
+}
+
+bool stage_uses_redis(const struct stage *stage) {
+    return stage->plan->store != PLAN_EMBEDDED;
+}
+
+static unsigned port_of(const struct stage *stage, enum stage_link link, size_t index) {
+    if (index == 0) {
+        return proxy_port(stage->links[link]);
+    }
+    return link == STAGE_STORE ? stage->redis.port : rabbitmq_port();
+}
+
+/* A store that fails must not let anything through unprotected, or copies would arrive that nobody had in
+ * doubt: refuse. */
+static void write_config(const struct stage *stage, size_t index, char *text,
+                         size_t size) {
+    char store[64] = "embedded://@DIR@/store";
+    if (stage_uses_redis(stage)) {
+        (void)snprintf(store, sizeof store, "redis://127.0.0.1:%u",
+                       port_of(stage, STAGE_STORE, index));
+    }
+    (void)snprintf(text, size,
+                   "instance: bridge-%zu\n"
+                   "store: {url: '%s', deadline: 200ms}\n"
+                   "bridge:\n"
+                   "  source: {url: 'amqp://127.0.0.1:%u', queue: in, prefetch: 200}\n"
+                   "  sink: {url: 'amqp://127.0.0.1:%u', routing_key: out}\n"
+                   "  drain: 5s\n"
+                   "rules:\n"
+                   "  - name: orders\n"
+                   "    match: {queue: in}\n"
+                   "    key: property:idempotency-key\n"
+                   "    scope: global\n"
+                   "    lease: %dms\n"
+                   "    on_store_failure: refuse\n",
+                   index + 1, store, port_of(stage, STAGE_SOURCE, index),
+                   port_of(stage, STAGE_SINK, index), STAGE_LEASE_MS);
+}
+
+void stage_start(struct stage *stage, size_t index, const char *point) {
+    char config[1024];
+    assert_false(stage->up[index]);
+    if (point != NULL) {
+        assert_int_equal(setenv("IDEM_FAULT", point, 1), 0);
+    }
+    if (stage->bridges[index] == NULL) {
+        write_config(stage, index, config, sizeof config);
+        stage->bridges[index] = bridge_start(config, 0);
+    } else {
+        stage->starts[index] = bridge_logged(stage->bridges[index], STARTED);
+        bridge_restart(stage->bridges[index]);
+    }
+    (void)unsetenv("IDEM_FAULT");
+    stage->up[index] = true;
+}
+
+/* Its worker has tried both ends by then, and consumes where they could be reached. */
+void stage_await_consumer(struct stage *stage, size_t index) {
+    bridge_await(stage->bridges[index], STARTED, stage->starts[index] + 1);
+}
+
+void stage_kill(struct stage *stage, size_t index) {
+    bridge_kill(stage->bridges[index]);
+    stage->up[index] = false;
+    stage->kills++;
+}
+
+bool stage_fell(struct stage *stage, size_t index) {
+    int status = 0;
+    if (!bridge_ended(stage->bridges[index], &status)) {
+        return false;
+    }
+    assert_int_equal(status, 128 + SIGKILL); /* and not for a reason of its own */
+    stage->up[index] = false;
+    stage->kills++;
+    return true;
+}
+
+void stage_kill_rabbitmq(struct stage *stage) {
+    rabbitmq_disconnect(stage->client);
+    stage->client = NULL;
+    rabbitmq_kill();
+    stage->kills++;
+    rabbitmq_start_again();
+    stage->client = rabbitmq_connect();
+}
+
+void stage_open(struct stage *stage, const struct plan *plan, uint64_t seed) {
+    *stage = (struct stage){.plan = plan};
+    chance_init(&stage->chance, seed, plan->title);
+    stage->bridge_count = plan->store == PLAN_REDIS_TWO ? 2 : 1;
+    stage->client = rabbitmq_connect();
+    rabbitmq_queue(stage->client, "in", NULL);
+    rabbitmq_queue(stage->client, "out", NULL);
+    stage->links[STAGE_SOURCE] = proxy_start(rabbitmq_port());
+    stage->links[STAGE_SINK] = proxy_start(rabbitmq_port());
+    if (stage_uses_redis(stage)) {
+        redis_start(&stage->redis, redis_options);
+        stage->links[STAGE_STORE] = proxy_start(stage->redis.port);
+    }
+    for (size_t i = 1; i < stage->bridge_count; i++) {
+        stage_start(stage, i, NULL);
+    }
+}
+
+void stage_close(struct stage *stage) {
+    (void)bridge_tidy(NULL);
+    for (size_t i = 0; i < STAGE_LINKS; i++) {
+        proxy_stop(stage->links[i]);
+    }
+    if (stage->redis.dir[0] != '\0') {
+        redis_remove(&stage->redis);
+    }
+    if (stage->client != NULL) {
+        rabbitmq_disconnect(stage->client);
+    }
+    memset(stage, 0, sizeof *stage);
+}
+
+static void shuffle(struct chance *chance, unsigned *numbers, unsigned count) {
+    for (unsigned i = count - 1; i > 0; i--) {
+        unsigned other = chance_below(chance, i + 1);
+        unsigned moved = numbers[i];
+        numbers[i] = numbers[other];
+        numbers[other] = moved;
+    }
+}
+
+void stage_publish(struct stage *stage) {
+    unsigned numbers[STAGE_SLICE + COPIES];
+    for (unsigned i = 0; i < STAGE_SLICE; i++) {
+        numbers[i] = stage->unique++;
+    }
+    for (unsigned i = STAGE_SLICE; i < STAGE_SLICE + COPIES; i++) {
+        numbers[i] = chance_below(&stage->chance, stage->unique);
+    }
+    shuffle(&stage->chance, numbers, STAGE_SLICE + COPIES);
+    rabbitmq_publish_numbers(stage->client, "in", "m", numbers, STAGE_SLICE + COPIES);
+    stage->copies += STAGE_SLICE + COPIES;
+}
+
+unsigned stage_delivered(struct stage *stage) {
+    return rabbitmq_depth(stage->client, "out");
+}
+
+void stage_await(struct stage *stage, unsigned depth) {
+    int64_t until_ms = now_ms() + PATIENCE_MS;
+    while (stage_delivered(stage) < depth) {
+        if (now_ms() >= until_ms) {
+            fail_msg("nothing moves: %u of %u messages in the sink",
+                     stage_delivered(stage), depth);
+        }
+        testing_pause();
+    }
+}
+
+static void start_all(struct stage *stage) {
+    for (size_t i = 0; i < stage->bridge_count; i++) {
+        if (!stage->up[i]) {
+            stage_start(stage, i, NULL);
+        }
+    }
+}
+
+static void stop_all(struct stage *stage) {
+    for (size_t i = 0; i < stage->bridge_count; i++) {
+        stage_await_consumer(stage, i); /* earlier, a signal would just end it */
+        bridge_stop(stage->bridges[i], EXIT_SUCCESS);
+        stage->up[i] = false;
+    }
+}
+
+static void soothe(struct stage *stage) {
+    for (size_t i = 0; i < STAGE_LINKS; i++) {
+        if (stage->links[i] != NULL) {
+            proxy_delay(stage->links[i], 0);
+            proxy_stall(stage->links[i], false);
+        }
+    }
+}
+
+/* What a bridge still holds shows only when it has stopped: then the queue has it back, and it goes on. */
+void stage_finish(struct stage *stage) {
+    int64_t until_ms = now_ms() + PATIENCE_MS;
+    soothe(stage);
+    do {
+        start_all(stage);
+        while (rabbitmq_depth(stage->client, "in") > 0 && now_ms() < until_ms) {
+            testing_pause();
+        }
+        stop_all(stage);
+        if (now_ms() >= until_ms) {
+            fail_msg("%u messages are stuck in the source",
+                     rabbitmq_depth(stage->client, "in"));
+        }
+    } while (rabbitmq_depth(stage->client, "in") > 0);
+}
