@@ -26,6 +26,7 @@ const size_t plan_point_count = sizeof plan_points / sizeof plan_points[0];
 const struct plan plans[] = {
     BOTH_STORES("bridge killed at random", round_bridge_killed, 8, 40),
     BOTH_STORES("bridge gone for longer than its leases", round_bridge_away, 1, 4),
+    BOTH_STORES("bridge's host lost", round_host_lost, 4, 20),
     BOTH_STORES("bridge killed at each point", round_point, 12, 0),
     POINT("arrived"),
     POINT("claiming"),
@@ -51,6 +52,7 @@ const struct plan plans[] = {
     REDIS("Redis killed", round_redis_killed, 3, 12),
     REDIS("Redis and bridge killed together", round_both_killed, 2, 8),
     TWO("one killed at random", round_bridge_killed, 6, 40),
+    TWO("one's host lost", round_host_lost, 2, 12),
     TWO("one killed at each point", round_point, 0, 24),
     TWO("one stopped for longer than its leases", round_bridge_stopped, 1, 6),
     TWO("one cut off from Redis", round_store_cut, 2, 8),

@@ -48,6 +48,25 @@ void round_bridge_stopped(struct stage *stage) {
     bridge_signal(stage->bridges[0], SIGCONT);
 }
 
+/* A process that dies leaves the system to send what it has written; a machine that dies does not. Some of
+ * its connections are dead a little earlier than the others. */
+void round_host_lost(struct stage *stage) {
+    traffic(stage);
+    for (size_t i = 0; i < STAGE_LINKS; i++) {
+        if (stage->links[i] != NULL && chance_below(&stage->chance, 2) == 0) {
+            proxy_stall(stage->links[i], true);
+        }
+    }
+    stage_pause(chance_below(&stage->chance, 100));
+    stage_kill(stage, 0);
+    for (size_t i = 0; i < STAGE_LINKS; i++) {
+        if (stage->links[i] != NULL) {
+            proxy_cut(stage->links[i]);
+            proxy_stall(stage->links[i], false);
+        }
+    }
+}
+
 /* What leads to the rarer points: a lost source makes claims be given back, a lost sink makes doubts. */
 static void provoke(struct stage *stage, const char *point) {
     bool source = strcmp(point, "abandoning") == 0;
@@ -188,7 +207,7 @@ void round_store_slow(struct stage *stage) {
 /* All but a RabbitMQ that is killed, which takes too long to come often. */
 void round_anything(struct stage *stage) {
     static plan_round *const rounds[] = {
-        round_bridge_killed, round_bridge_killed, round_bridge_stopped,
+        round_bridge_killed, round_host_lost,     round_bridge_stopped,
         round_point,         round_source_cut,    round_source_stalled,
         round_source_slow,   round_sink_cut,      round_sink_stalled,
         round_sink_slow,     round_redis_killed,  round_both_killed,

@@ -8,6 +8,7 @@
 plan_round round_bridge_killed;
 plan_round round_bridge_away;    /* killed, and gone for longer than its leases */
 plan_round round_bridge_stopped; /* SIGSTOP for longer than its leases */
+plan_round round_host_lost;      /* killed, with what was on its way in its connections */
 plan_round round_point;
 plan_round round_rabbitmq_killed;
 plan_round round_redis_killed;

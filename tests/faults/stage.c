@@ -54,7 +54,7 @@ static void write_config(const struct stage *stage, size_t index, char *text,
                    "instance: bridge-%zu\n"
                    "store: {url: '%s', deadline: 200ms}\n"
                    "bridge:\n"
-                   "  source: {url: 'amqp://127.0.0.1:%u', queue: in, prefetch: 200}\n"
+                   "  source: {url: 'amqp://127.0.0.1:%u', queue: in, prefetch: %d}\n"
                    "  sink: {url: 'amqp://127.0.0.1:%u', routing_key: out}\n"
                    "  drain: 5s\n"
                    "rules:\n"
@@ -64,7 +64,7 @@ static void write_config(const struct stage *stage, size_t index, char *text,
                    "    scope: global\n"
                    "    lease: %dms\n"
                    "    on_store_failure: refuse\n",
-                   index + 1, store, port_of(stage, STAGE_SOURCE, index),
+                   index + 1, store, port_of(stage, STAGE_SOURCE, index), STAGE_PREFETCH,
                    port_of(stage, STAGE_SINK, index), STAGE_LEASE_MS);
 }
 
@@ -168,6 +168,15 @@ void stage_publish(struct stage *stage) {
     shuffle(&stage->chance, numbers, STAGE_SLICE + COPIES);
     rabbitmq_publish_numbers(stage->client, "in", "m", numbers, STAGE_SLICE + COPIES);
     stage->copies += STAGE_SLICE + COPIES;
+}
+
+void stage_publish_copies(struct stage *stage) {
+    unsigned numbers[COPIES];
+    for (unsigned i = 0; i < COPIES; i++) {
+        numbers[i] = chance_below(&stage->chance, stage->unique);
+    }
+    rabbitmq_publish_numbers(stage->client, "in", "m", numbers, COPIES);
+    stage->copies += COPIES;
 }
 
 unsigned stage_delivered(struct stage *stage) {

@@ -13,6 +13,7 @@
 #define STAGE_LEASE_MS    2000
 #define STAGE_SLICE       400 /* unique messages a round publishes at a time */
 #define STAGE_BRIDGES_MAX 2
+#define STAGE_PREFETCH    200
 
 enum stage_link { STAGE_SOURCE, STAGE_SINK, STAGE_STORE, STAGE_LINKS };
 
@@ -41,6 +42,9 @@ void stage_close(struct stage *stage);
 
 /* A slice of new messages, and 30 % as many copies of any that were published so far, in any order. */
 void stage_publish(struct stage *stage);
+
+/* Only copies, of any that were published so far. */
+void stage_publish_copies(struct stage *stage);
 
 /* Waits until the sink queue holds that many messages. */
 void stage_await(struct stage *stage, unsigned depth);

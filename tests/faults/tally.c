@@ -147,23 +147,27 @@ void tally_take(struct tally *tally, struct stage *stage) {
         tally->unaccounted += extra > entry->doubts ? extra - entry->doubts : 0;
     }
     close_book(&book);
+    /* A bridge that doubts everything would account for everything. */
+    unsigned most =
+        (stage->kills + stage->cuts) * STAGE_PREFETCH * (unsigned)stage->bridge_count;
+    tally->excessive = tally->doubts > most ? tally->doubts - most : 0;
 }
 
 bool tally_is_clean(const struct tally *tally) {
-    return tally->missing == 0 && tally->unaccounted == 0 && tally->alien == 0 &&
-           tally->unexpected == 0;
+    return tally->missing == 0 && tally->unaccounted == 0 && tally->excessive == 0 &&
+           tally->late == 0 && tally->alien == 0 && tally->unexpected == 0;
 }
 
 void tally_print_head(void) {
     (void)printf("| scenario | kills | cuts | messages | copies sent | missing | twice | "
-                 "in doubt | twice, not in doubt |\n"
-                 "|---|--:|--:|--:|--:|--:|--:|--:|--:|\n");
+                 "in doubt | twice, not in doubt | late |\n"
+                 "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n");
 }
 
 void tally_print(const char *title, const struct tally *tally) {
-    (void)printf("| %s | %u | %u | %u | %u | %u | %u | %u | %u |\n", title, tally->kills,
-                 tally->cuts, tally->unique, tally->copies, tally->missing, tally->twice,
-                 tally->doubts, tally->unaccounted);
+    (void)printf("| %s | %u | %u | %u | %u | %u | %u | %u | %u | %u |\n", title,
+                 tally->kills, tally->cuts, tally->unique, tally->copies, tally->missing,
+                 tally->twice, tally->doubts, tally->unaccounted, tally->late);
 }
 
 void tally_add(struct tally *sum, const struct tally *tally) {
@@ -175,6 +179,8 @@ void tally_add(struct tally *sum, const struct tally *tally) {
     sum->twice += tally->twice;
     sum->doubts += tally->doubts;
     sum->unaccounted += tally->unaccounted;
+    sum->excessive += tally->excessive;
+    sum->late += tally->late;
     sum->alien += tally->alien;
     sum->unexpected += tally->unexpected;
 }

@@ -28,23 +28,37 @@ static unsigned rounds_of(const struct plan *plan) {
     return run.full ? plan->long_rounds : plan->short_rounds;
 }
 
+/* When all is through every key is done: copies that come now go nowhere, doubted or not. */
+static unsigned count_late(struct stage *stage) {
+    unsigned delivered = stage_delivered(stage);
+    stage_publish_copies(stage);
+    stage_finish(stage);
+    return stage_delivered(stage) - delivered;
+}
+
+static void judge(const struct tally *tally) {
+    if (!tally_is_clean(tally)) {
+        fail_msg("%u missing; %u twice, of which %u nobody had in doubt; %u doubts more "
+                 "than the disturbances explain; %u late copies; %u that nobody "
+                 "published; %u bridges met an unexpected event",
+                 tally->missing, tally->twice, tally->unaccounted, tally->excessive,
+                 tally->late, tally->alien, tally->unexpected);
+    }
+}
+
 static void play(void **state) {
     const struct plan *plan = *state;
-    size_t index = (size_t)(plan - plans);
+    struct tally *tally = &run.tallies[plan - plans];
     stage_open(&run.stage, plan, run.seed);
     for (run.stage.round = 0; run.stage.round < rounds_of(plan); run.stage.round++) {
         plan->round(&run.stage);
     }
     stage_finish(&run.stage);
-    tally_take(&run.tallies[index], &run.stage);
-    run.done[index] = true;
-    if (!tally_is_clean(&run.tallies[index])) {
-        const struct tally *tally = &run.tallies[index];
-        fail_msg("%u missing; %u twice, of which %u nobody had in doubt; %u that nobody "
-                 "published; %u bridges met an unexpected event",
-                 tally->missing, tally->twice, tally->unaccounted, tally->alien,
-                 tally->unexpected);
-    }
+    unsigned late = count_late(&run.stage);
+    tally_take(tally, &run.stage);
+    tally->late = late;
+    run.done[plan - plans] = true;
+    judge(tally);
 }
 
 static int tear_down(void **state) {
