@@ -14,6 +14,7 @@
 
 #define DOUBT     " copy.in_doubt: "
 #define KEY_FIELD ", key "
+#define SHOWN_MAX 10
 
 struct entry {
     char hex[IDEM_DIGEST_HEX_SIZE];
@@ -128,6 +129,19 @@ static void read_log(struct book *book, struct bridge *bridge) {
     free(log);
 }
 
+/* For whoever looks for the reason: which ones they are, as a bridge's log and the store name them. */
+static void describe(const struct book *book) {
+    unsigned shown = 0;
+    for (unsigned i = 0; i < book->count && shown < SHOWN_MAX; i++) {
+        const struct entry *entry = &book->entries[i];
+        if (entry->seen == 0 || entry->seen > 1 + entry->doubts) {
+            (void)fprintf(stderr, "message %u, key %s: arrived %u times, %u doubts\n", i,
+                          entry->hex, entry->seen, entry->doubts);
+            shown++;
+        }
+    }
+}
+
 void tally_take(struct tally *tally, struct stage *stage) {
     struct book book;
     *tally = (struct tally){.kills = stage->kills,
@@ -146,6 +160,7 @@ void tally_take(struct tally *tally, struct stage *stage) {
         tally->twice += extra;
         tally->unaccounted += extra > entry->doubts ? extra - entry->doubts : 0;
     }
+    describe(&book);
     close_book(&book);
     /* A bridge that doubts everything would account for everything. */
     unsigned most =

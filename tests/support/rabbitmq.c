@@ -321,12 +321,20 @@ void rabbitmq_publish_many(struct rabbitmq *client, const char *queue, const cha
     free(numbers);
 }
 
-unsigned rabbitmq_depth(struct rabbitmq *client, const char *queue) {
+static amqp_queue_declare_ok_t *look_at(struct rabbitmq *client, const char *queue) {
     amqp_queue_declare_ok_t *answer =
         amqp_queue_declare(client->connection, CHANNEL, amqp_cstring_bytes(queue), 1, 0,
                            0, 0, amqp_empty_table);
     check_reply(client, "queue.declare");
-    return answer->message_count;
+    return answer;
+}
+
+unsigned rabbitmq_depth(struct rabbitmq *client, const char *queue) {
+    return look_at(client, queue)->message_count;
+}
+
+unsigned rabbitmq_consumers(struct rabbitmq *client, const char *queue) {
+    return look_at(client, queue)->consumer_count;
 }
 
 void rabbitmq_wait_depth(struct rabbitmq *client, const char *queue, unsigned depth) {

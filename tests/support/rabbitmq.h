@@ -74,6 +74,9 @@ void rabbitmq_publish_numbers(struct rabbitmq *client, const char *queue,
 /* Messages that are ready in a queue; those that a consumer holds do not count. */
 unsigned rabbitmq_depth(struct rabbitmq *client, const char *queue);
 
+/* Consumers of a queue, those included whose connection is gone without the broker knowing it yet. */
+unsigned rabbitmq_consumers(struct rabbitmq *client, const char *queue);
+
 /* Waits until the queue has that many messages ready. */
 void rabbitmq_wait_depth(struct rabbitmq *client, const char *queue, unsigned depth);
 
