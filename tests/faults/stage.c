@@ -85,9 +85,29 @@ void stage_start(struct stage *stage, size_t index, const char *point) {
     stage->up[index] = true;
 }
 
+void stage_check(struct stage *stage) {
+    for (size_t i = 0; i < stage->bridge_count; i++) {
+        int status = 0;
+        if (stage->up[i] && bridge_ended(stage->bridges[i], &status)) {
+            stage->up[i] = false;
+            char *log = bridge_log(stage->bridges[i]);
+            (void)fprintf(stderr, "---- the log of bridge %zu\n%s", i + 1, log);
+            free(log);
+            fail_msg("bridge %zu has ended by itself: %d", i + 1, status);
+        }
+    }
+}
+
 /* Its worker has tried both ends by then, and consumes where they could be reached. */
 void stage_await_consumer(struct stage *stage, size_t index) {
-    bridge_await(stage->bridges[index], STARTED, stage->starts[index] + 1);
+    int64_t until_ms = now_ms() + PATIENCE_MS;
+    while (bridge_logged(stage->bridges[index], STARTED) <= stage->starts[index]) {
+        stage_check(stage);
+        if (now_ms() >= until_ms) {
+            fail_msg("bridge %zu does not start", index + 1);
+        }
+        testing_pause();
+    }
 }
 
 void stage_kill(struct stage *stage, size_t index) {

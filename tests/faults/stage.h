@@ -54,6 +54,10 @@ void stage_pause(unsigned ms);
 
 /* Starts a bridge that is down; point: "NAME:N", where it is to end itself, or NULL. */
 void stage_start(struct stage *stage, size_t index, const char *point);
+/* Fails where a bridge that should run has ended. */
+void stage_check(struct stage *stage);
+
+/* Until it has started, and consumes. */
 void stage_await_consumer(struct stage *stage, size_t index);
 void stage_kill(struct stage *stage, size_t index);
 

@@ -52,6 +52,7 @@ static void play(void **state) {
     stage_open(&run.stage, plan, run.seed);
     for (run.stage.round = 0; run.stage.round < rounds_of(plan); run.stage.round++) {
         plan->round(&run.stage);
+        stage_check(&run.stage);
     }
     stage_finish(&run.stage);
     unsigned late = count_late(&run.stage);
