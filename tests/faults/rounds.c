@@ -57,6 +57,7 @@ void round_host_lost(struct stage *stage) {
             proxy_stall(stage->links[i], true);
         }
     }
+    stage_publish(stage); /* some of it comes to where it goes no further */
     stage_pause(chance_below(&stage->chance, 100));
     stage_kill(stage, 0);
     for (size_t i = 0; i < STAGE_LINKS; i++) {
