@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Runs test programs: tests/run.sh BUILD [KIND...]; the kinds are unit, contract, integration and
-# faults unless some are named. One line per program; the output of failing ones (of all with V=1); then the sum.
+# faults unless some are named. One line per program; the output of failing ones (of all with V=1); then
+# the sum.
 # LIMIT=SECONDS ends a program that hangs. Exit status 1 on any failure, and when nothing ran.
 set -u
 

@@ -162,25 +162,16 @@ static uint64_t choose_seed(void) {
     return (uint64_t)time(NULL) * 1000 + (uint64_t)getpid() % 1000;
 }
 
-static bool redis_is_missing(int *status) {
-    const char *ci = getenv("CI");
-    bool needed = ci != NULL && strcmp(ci, "true") == 0;
-    if (redis_installed()) {
-        return false;
-    }
-    (void)fprintf(stderr, "%s: redis-server is not installed\n",
-                  needed ? "failed" : "skipped");
-    *status = needed ? EXIT_FAILURE : TESTING_SKIPPED;
-    return true;
-}
-
 int main(int argc, char **argv) {
     struct CMUnitTest tests[TESTS_MAX];
     const char *only = getenv("ONLY");
     int status;
     run.full = argc > 1 && strcmp(argv[1], "long") == 0;
     run.seed = choose_seed();
-    if (redis_is_missing(&status) || rabbitmq_cannot_run(&status)) {
+    if (!redis_installed()) {
+        return rabbitmq_missing("redis-server");
+    }
+    if (rabbitmq_cannot_run(&status)) {
         return status;
     }
     if (setenv("IDEM_BRIDGE", FAULTY_BRIDGE, 1) != 0) {
