@@ -164,9 +164,10 @@ void tally_take(struct tally *tally, struct stage *stage) {
         describe(&book);
     }
     close_book(&book);
-    /* A bridge that doubts everything would account for everything. */
+    /* A bridge that doubts everything would account for everything. One disturbance
+     * leaves a prefetch in doubt, and again where it lasts for longer than the leases. */
     unsigned most =
-        (stage->kills + stage->cuts) * STAGE_PREFETCH * (unsigned)stage->bridge_count;
+        2 * (stage->kills + stage->cuts) * STAGE_PREFETCH * (unsigned)stage->bridge_count;
     tally->excessive = tally->doubts > most ? tally->doubts - most : 0;
 }
 
