@@ -1,161 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * What one key alone cannot know: how the keys of a rule, and of the sink, go together. */
+ * What one key alone cannot know: how the keys of the whole file, and of the sink, go together. */
 #include "config/reader.h"
 
-#define SHORT_TTL_MS (INT64_C(3600) * 1000)
-
-/* Makes path the place, in the line where the file gives it, else in the line of the rule. Returns
- * whether the file gives it. */
-static bool place(struct idem_config_reader *reader, const char *path, int line) {
+bool idem_config_place(struct idem_config_reader *reader, const char *path, int line) {
     const struct idem_schema_row *row = idem_schema_find(path);
     int given = *idem_config_given(reader, row);
     idem_config_locate(reader, given != 0 ? given : line, path, NULL);
     return given != 0;
-}
-
-static const char *strategy_name(enum idem_strategy strategy) {
-    const struct idem_schema_word *word = idem_schema_find("rules[].strategy")->words;
-    while (word->name != NULL && word->value != (int)strategy) {
-        word++;
-    }
-    return word->name;
-}
-
-static enum idem_code check_strategy(struct idem_config_reader *reader,
-                                     const struct idem_rule *rule) {
-    for (size_t i = 0; i < idem_schema_count; i++) {
-        const struct idem_schema_row *row = &idem_schema_rows[i];
-        if (reader->given[i] != 0 && row->strategies != 0 &&
-            (row->strategies & IDEM_SCHEMA_FOR(rule->strategy)) == 0) {
-            (void)place(reader, row->path, rule->line);
-            return idem_config_refuse(
-                reader,
-                "has no meaning with strategy: %s; remove it, or use strategy: %s",
-                strategy_name(rule->strategy),
-                (row->strategies & IDEM_SCHEMA_FOR(IDEM_STRATEGY_KEY)) != 0 ? "key"
-                                                                            : "sequence");
-        }
-    }
-    if (rule->strategy == IDEM_STRATEGY_KEY &&
-        !place(reader, "rules[].key", rule->line)) {
-        return idem_config_refuse(reader, "is missing; strategy: key needs it, as in "
-                                          "key: property:idempotency-key");
-    }
-    if (rule->strategy == IDEM_STRATEGY_SEQUENCE &&
-        !place(reader, "rules[].sequence", rule->line)) {
-        return idem_config_refuse(reader,
-                                  "is missing; strategy: sequence needs it, as in "
-                                  "sequence: {number: property:seq}");
-    }
-    return IDEM_OK;
-}
-
-static enum idem_code check_match(struct idem_config_reader *reader,
-                                  const struct idem_rule *rule) {
-    const struct idem_match *match = &rule->match;
-    bool amqp = match->queue != NULL || match->routing_key != NULL;
-    (void)place(reader, "rules[].match", rule->line);
-    if (match->topic == NULL && !amqp && match->header_name == NULL) {
-        return idem_config_refuse(reader,
-                                  "is empty; give it topic, queue, routing_key or "
-                                  "header (topic: \"#\" matches all of MQTT)");
-    }
-    if (match->topic != NULL && amqp) {
-        return idem_config_refuse(reader,
-                                  "nothing can match: topic is for MQTT, queue and "
-                                  "routing_key are for AMQP; write two rules");
-    }
-    return IDEM_OK;
-}
-
-static enum idem_code check_name(struct idem_config_reader *reader,
-                                 const struct idem_rule *rule) {
-    const struct idem_ruleset *set = &reader->config->rules;
-    for (size_t i = 0; i < set->count; i++) {
-        if (strcmp(set->rules[i].name, rule->name) == 0) {
-            (void)place(reader, "rules[].name", rule->line);
-            return idem_config_refuse(
-                reader,
-                "'%s' is the name of the rule in line %d already; give each its own",
-                rule->name, set->rules[i].line);
-        }
-    }
-    return IDEM_OK;
-}
-
-static enum idem_code check_times(struct idem_config_reader *reader,
-                                  const struct idem_rule_draft *draft) {
-    const struct idem_rule *rule = &draft->rule;
-    (void)place(reader, "rules[].ttl", rule->line);
-    if (rule->ttl_ms <= rule->lease_ms) {
-        char ttl[32];
-        char lease[32];
-        idem_config_duration_text(ttl, sizeof ttl, rule->ttl_ms);
-        idem_config_duration_text(lease, sizeof lease, rule->lease_ms);
-        return idem_config_refuse(reader,
-                                  "the ttl (%s) is not longer than the lease (%s); make "
-                                  "the ttl longer or the lease shorter",
-                                  ttl, lease);
-    }
-    if (rule->ttl_ms < SHORT_TTL_MS && !draft->short_ttl) {
-        idem_config_remark(reader,
-                           "shorter than 1h: copies that are sent later are "
-                           "delivered again; say short_ttl: true if that is meant");
-    }
-    return IDEM_OK;
-}
-
-/* A literal that can become the whole key makes unlike messages one; what follows the payload, which
- * every message has, is never reached. */
-static enum idem_code check_key(struct idem_config_reader *reader,
-                                const struct idem_rule *rule) {
-    const struct idem_key_spec *key = &rule->key;
-    size_t literals = 0;
-    (void)place(reader, "rules[].key", rule->line);
-    for (size_t i = 0; i < key->count; i++) {
-        literals += key->items[i].kind == IDEM_EXTRACT_TEXT;
-        if (!key->joined && key->items[i].kind == IDEM_EXTRACT_PAYLOAD &&
-            i + 1 < key->count) {
-            return idem_config_refuse(reader, "payload always yields a value, so that "
-                                              "nothing after it is used; put it last");
-        }
-    }
-    if (rule->scope.kind != IDEM_SCOPE_BY && literals > 0 &&
-        (!key->joined || literals == key->count)) {
-        return idem_config_refuse(reader,
-                                  "text:LITERAL alone is the same key for all messages; "
-                                  "join it with others by {all: [...]}, or remove it");
-    }
-    return IDEM_OK;
-}
-
-static void remark_unused(struct idem_config_reader *reader,
-                          const struct idem_rule *rule) {
-    if (rule->fingerprint.count == 0 &&
-        place(reader, "rules[].on_conflict", rule->line)) {
-        idem_config_remark(reader, "never used: with fingerprint: none there are no "
-                                   "conflicts");
-    }
-}
-
-enum idem_code idem_config_check_rule(struct idem_config_reader *reader,
-                                      const struct idem_rule_draft *draft) {
-    const struct idem_rule *rule = &draft->rule;
-    enum idem_code code = check_name(reader, rule);
-    if (code == IDEM_OK) {
-        code = check_strategy(reader, rule);
-    }
-    if (code == IDEM_OK) {
-        code = check_match(reader, rule);
-    }
-    if (code == IDEM_OK) {
-        code = check_times(reader, draft);
-    }
-    if (code == IDEM_OK) {
-        code = check_key(reader, rule);
-        remark_unused(reader, rule);
-    }
-    return code;
 }
 
 static enum idem_code check_sink(struct idem_config_reader *reader) {
@@ -166,7 +17,7 @@ static enum idem_code check_sink(struct idem_config_reader *reader) {
     bool database = strncmp(reader->config->bridge.sink.urls[0], "amqp", 4) != 0;
     const char *const *wrong = database ? amqp_only : database_only;
     for (size_t i = 0; i < 2; i++) {
-        if (place(reader, wrong[i], 0)) {
+        if (idem_config_place(reader, wrong[i], 0)) {
             return idem_config_refuse(reader,
                                       "has no meaning with the sink's URL, which "
                                       "is for %s; remove it",
@@ -174,7 +25,7 @@ static enum idem_code check_sink(struct idem_config_reader *reader) {
         }
     }
     int line = *idem_config_given(reader, idem_schema_find("bridge.sink"));
-    if (database && !place(reader, "bridge.sink.statement", line)) {
+    if (database && !idem_config_place(reader, "bridge.sink.statement", line)) {
         return idem_config_refuse(reader, "is missing; a PostgreSQL sink needs it, as in "
                                           "INSERT INTO orders(id, body) VALUES ($1, $2)");
     }
@@ -183,9 +34,9 @@ static enum idem_code check_sink(struct idem_config_reader *reader) {
 
 enum idem_code idem_config_check(struct idem_config_reader *reader) {
     struct idem_config *config = reader->config;
-    config->bridge.present = place(reader, "bridge", 0);
+    config->bridge.present = idem_config_place(reader, "bridge", 0);
     if (config->rules.count == 0) {
-        (void)place(reader, "rules", 1);
+        (void)idem_config_place(reader, "rules", 1);
         idem_config_remark(reader, "no rules: every message passes");
     }
     return config->bridge.present ? check_sink(reader) : IDEM_OK;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * How to find a row of the schema, and what its type is called. */
-#include "config/schema.h"
+#include "config/schema/part.h"
 
 static const char *const type_texts[IDEM_SCHEMA_TYPE_COUNT] = {
     [IDEM_SCHEMA_SECTION] = "mapping",
@@ -25,6 +25,35 @@ static const char *const type_texts[IDEM_SCHEMA_TYPE_COUNT] = {
     [IDEM_SCHEMA_PARAMETERS] = "list",
 };
 
+static const struct idem_schema_part *const parts[IDEM_SCHEMA_PARTS] = {
+    &idem_schema_general, &idem_schema_rules,    &idem_schema_sequence,
+    &idem_schema_bridge,  &idem_schema_programs,
+};
+
+size_t idem_schema_count(void) {
+    size_t count = 0;
+    for (size_t i = 0; i < IDEM_SCHEMA_PARTS; i++) {
+        count += parts[i]->count;
+    }
+    return count;
+}
+
+const struct idem_schema_row *idem_schema_at(size_t index) {
+    size_t part = 0;
+    while (index >= parts[part]->count) {
+        index -= parts[part++]->count;
+    }
+    return &parts[part]->rows[index];
+}
+
+size_t idem_schema_index(const struct idem_schema_row *row) {
+    size_t index = 0;
+    while (idem_schema_at(index) != row) {
+        index++;
+    }
+    return index;
+}
+
 const char *idem_schema_type_text(enum idem_schema_type type) {
     return type_texts[type];
 }
@@ -42,19 +71,19 @@ const char *idem_schema_key(const struct idem_schema_row *row, const char *prefi
 }
 
 const struct idem_schema_row *idem_schema_child(const char *prefix, const char *key) {
-    for (size_t i = 0; i < idem_schema_count; i++) {
-        const char *known = idem_schema_key(&idem_schema_rows[i], prefix);
+    for (size_t i = 0; i < idem_schema_count(); i++) {
+        const char *known = idem_schema_key(idem_schema_at(i), prefix);
         if (known != NULL && strcmp(known, key) == 0) {
-            return &idem_schema_rows[i];
+            return idem_schema_at(i);
         }
     }
     return NULL;
 }
 
 const struct idem_schema_row *idem_schema_find(const char *path) {
-    for (size_t i = 0; i < idem_schema_count; i++) {
-        if (strcmp(idem_schema_rows[i].path, path) == 0) {
-            return &idem_schema_rows[i];
+    for (size_t i = 0; i < idem_schema_count(); i++) {
+        if (strcmp(idem_schema_at(i)->path, path) == 0) {
+            return idem_schema_at(i);
         }
     }
     return NULL;

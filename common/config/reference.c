@@ -14,7 +14,7 @@ static const char *const introduction[] = {
     "",
     "[examples/idem.yaml](../../examples/idem.yaml) shows every key in its place.",
     "",
-    "This page is made from the table in `common/config/schema.c`, which parses the",
+    "This page is made from the table in `common/config/schema/`, which parses the",
     "file too, by `build/tests/unit/config/test_reference --write FILE`; a test fails",
     "when the two differ. (The table is our own, over libyaml: libcyaml has no",
     "unions, and `key` may be a word, a list or a mapping.)",
@@ -144,10 +144,10 @@ static void print_row(FILE *out, const struct idem_schema_row *row, const char *
 
 static void print_table(FILE *out, const char *prefix) {
     (void)fputs("| key | value | default | meaning |\n|---|---|---|---|\n", out);
-    for (size_t i = 0; i < idem_schema_count; i++) {
-        const char *key = idem_schema_key(&idem_schema_rows[i], prefix);
+    for (size_t i = 0; i < idem_schema_count(); i++) {
+        const char *key = idem_schema_key(idem_schema_at(i), prefix);
         if (key != NULL) {
-            print_row(out, &idem_schema_rows[i], key);
+            print_row(out, idem_schema_at(i), key);
         }
     }
 }
@@ -157,8 +157,8 @@ void idem_config_reference(FILE *out) {
         (void)fprintf(out, "%s\n", introduction[i]);
     }
     print_table(out, "");
-    for (size_t i = 0; i < idem_schema_count; i++) {
-        const struct idem_schema_row *row = &idem_schema_rows[i];
+    for (size_t i = 0; i < idem_schema_count(); i++) {
+        const struct idem_schema_row *row = idem_schema_at(i);
         if (is_mapping(row)) {
             (void)fprintf(out, "\n## `%s`\n\n%s\n\n", idem_schema_prefix(row),
                           row->meaning);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The schema: one table from which parsing, defaults, checks and the reference are made. */
+ * The schema: one table from which parsing, defaults, checks and the reference are made. Its rows are
+ * in schema/, a file for each group of keys. */
 #ifndef CONFIG_SCHEMA_H
 #define CONFIG_SCHEMA_H
 
@@ -52,7 +53,9 @@ struct idem_schema_row {
 };
 
 #define IDEM_SCHEMA_FOR(strategy) (1u << (strategy))
-#define IDEM_SCHEMA_ROWS_MAX      96
+#define IDEM_SCHEMA_PARTS         5
+#define IDEM_SCHEMA_PART_MAX      48 /* rows of one part */
+#define IDEM_SCHEMA_ROWS_MAX      (IDEM_SCHEMA_PARTS * IDEM_SCHEMA_PART_MAX)
 
 /* A rule while it is read: with what only the checks need to know. */
 struct idem_rule_draft {
@@ -60,8 +63,12 @@ struct idem_rule_draft {
     bool short_ttl;
 };
 
-extern const struct idem_schema_row idem_schema_rows[];
-extern const size_t idem_schema_count;
+/* All rows, in the order of the reference: index is below idem_schema_count(). */
+size_t idem_schema_count(void);
+const struct idem_schema_row *idem_schema_at(size_t index);
+
+/* The inverse of idem_schema_at, for a row of the table. */
+size_t idem_schema_index(const struct idem_schema_row *row);
 
 /* The key of a row directly below prefix ("" is the root), or NULL where it is not below it. */
 const char *idem_schema_key(const struct idem_schema_row *row, const char *prefix);

@@ -12,8 +12,8 @@ static enum idem_code walk_mapping(struct idem_config_reader *reader, yaml_node_
 static enum idem_code set_defaults(struct idem_config_reader *reader, const char *prefix,
                                    void *base) {
     enum idem_code code = IDEM_OK;
-    for (size_t i = 0; i < idem_schema_count && code == IDEM_OK; i++) {
-        const struct idem_schema_row *row = &idem_schema_rows[i];
+    for (size_t i = 0; i < idem_schema_count() && code == IDEM_OK; i++) {
+        const struct idem_schema_row *row = idem_schema_at(i);
         if (idem_schema_key(row, prefix) == NULL) {
             continue;
         }
@@ -29,8 +29,8 @@ static enum idem_code set_defaults(struct idem_config_reader *reader, const char
 
 /* Where a key that is unknown here would be right, or NULL. */
 static const char *known_elsewhere(const char *key) {
-    for (size_t i = 0; i < idem_schema_count; i++) {
-        const char *path = idem_schema_rows[i].path;
+    for (size_t i = 0; i < idem_schema_count(); i++) {
+        const char *path = idem_schema_at(i)->path;
         const char *dot = strrchr(path, '.');
         if (dot != NULL && strcmp(dot + 1, key) == 0) {
             return path;
@@ -49,8 +49,8 @@ static enum idem_code refuse_unknown(struct idem_config_reader *reader,
     const char *known[IDEM_SCHEMA_ROWS_MAX + 1] = {NULL};
     char list[320] = "";
     size_t count = 0;
-    for (size_t i = 0; i < idem_schema_count; i++) {
-        const char *name = idem_schema_key(&idem_schema_rows[i], prefix);
+    for (size_t i = 0; i < idem_schema_count(); i++) {
+        const char *name = idem_schema_key(idem_schema_at(i), prefix);
         if (name != NULL) {
             known[count++] = name;
             append(list, sizeof list, ", ", name);
@@ -113,8 +113,8 @@ static enum idem_code walk_pair(struct idem_config_reader *reader,
 
 static enum idem_code check_required(struct idem_config_reader *reader,
                                      const char *prefix, int line) {
-    for (size_t i = 0; i < idem_schema_count; i++) {
-        const struct idem_schema_row *row = &idem_schema_rows[i];
+    for (size_t i = 0; i < idem_schema_count(); i++) {
+        const struct idem_schema_row *row = idem_schema_at(i);
         const char *key = idem_schema_key(row, prefix);
         if (key != NULL && row->required && *idem_config_given(reader, row) == 0) {
             idem_config_locate(reader, line, prefix, key);
@@ -146,8 +146,8 @@ static enum idem_code walk_mapping(struct idem_config_reader *reader, yaml_node_
 }
 
 static void forget_rule(struct idem_config_reader *reader) {
-    for (size_t i = 0; i < idem_schema_count; i++) {
-        if (strncmp(idem_schema_rows[i].path, "rules[]", strlen("rules[]")) == 0) {
+    for (size_t i = 0; i < idem_schema_count(); i++) {
+        if (strncmp(idem_schema_at(i)->path, "rules[]", strlen("rules[]")) == 0) {
             reader->given[i] = 0;
         }
     }

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT
+ * Keys of the schema that make a rule: what it is for, what the key is, and what happens then. */
+#include "config/schema/part.h"
+
+static const struct idem_schema_row rows[] = {
+    {.path = "rules",
+     .type = IDEM_SCHEMA_RULES,
+     .absent = "no rules: every message passes",
+     .meaning = "The rules; the first one that matches a message decides about it, and a "
+                "message that none matches passes untouched."},
+    {.path = "rules[].name",
+     .type = IDEM_SCHEMA_NAME,
+     .required = true,
+     .offset = RULE(name),
+     .meaning = "Unique; names the rule in figures and logs and, with `scope: rule`, is "
+                "part of the key."},
+    {.path = "rules[].match",
+     .type = IDEM_SCHEMA_MAPPING,
+     .required = true,
+     .meaning =
+         "Which messages the rule is for: all given parts must match, and at least "
+         "one must be given."},
+    {.path = "rules[].match.topic",
+     .type = IDEM_SCHEMA_TOPIC_FILTER,
+     .absent = "any",
+     .offset = RULE(match.topic),
+     .meaning = "MQTT: filter over the topic, with `+` for one level and `#` for the "
+                "rest."},
+    {.path = "rules[].match.queue",
+     .type = IDEM_SCHEMA_PATTERN,
+     .absent = "any",
+     .offset = RULE(match.queue),
+     .meaning = "AMQP: pattern over the name of the queue consumed from."},
+    {.path = "rules[].match.routing_key",
+     .type = IDEM_SCHEMA_PATTERN,
+     .absent = "any",
+     .offset = RULE(match.routing_key),
+     .meaning = "AMQP: pattern over the routing key, with `*` for one word and `#` for "
+                "any number of words."},
+    {.path = "rules[].match.header",
+     .type = IDEM_SCHEMA_HEADER,
+     .absent = "any",
+     .offset = RULE(match),
+     .meaning =
+         "A user property (MQTT 5) or header (AMQP) that must be there, `NAME`, or "
+         "must have a value, `{NAME: VALUE}`."},
+    {.path = "rules[].strategy",
+     .type = IDEM_SCHEMA_WORD,
+     .fallback = "key",
+     .words = idem_schema_strategy_words,
+     .offset = RULE(strategy),
+     .meaning =
+         "What makes two copies the same: `key` an idempotency key, `sequence` a "
+         "number that each producer counts up; `natural` means that repeating does "
+         "no harm, so the message passes, is counted, and nothing is stored."},
+    {.path = "rules[].key",
+     .type = IDEM_SCHEMA_KEY,
+     .absent = "required by the strategy key",
+     .strategies = KEYED,
+     .offset = RULE(key),
+     .meaning = "The idempotency key: one extractor, a list of which the first that "
+                "yields a value wins, or `{all: [...]}`, where all must yield."},
+    {.path = "rules[].scope",
+     .type = IDEM_SCHEMA_SCOPE,
+     .fallback = "principal",
+     .words = idem_schema_scope_words,
+     .strategies = KEYED | NUMBERED,
+     .offset = RULE(scope),
+     .meaning = "What a key is unique within: everything, the rule, the `principal` (the "
+                "user, else the client id), or the group that `{by: ...}` yields."},
+    {.path = "rules[].ttl",
+     .type = IDEM_SCHEMA_DURATION,
+     .fallback = "72h",
+     .min = 1,
+     .max = 3650 * DAY_MS,
+     .strategies = KEYED | NUMBERED,
+     .offset = RULE(ttl_ms),
+     .meaning =
+         "How long a delivered message is remembered; longer than the longest time "
+         "after which a copy may still be sent, and longer than the lease."},
+    {.path = "rules[].short_ttl",
+     .type = IDEM_SCHEMA_BOOL,
+     .fallback = "false",
+     .strategies = KEYED | NUMBERED,
+     .offset = DRAFT(short_ttl),
+     .meaning = "Says that a ttl below 1h is meant, and silences the warning about it."},
+    {.path = "rules[].lease",
+     .type = IDEM_SCHEMA_DURATION,
+     .fallback = "30s",
+     .min = 1,
+     .max = DAY_MS,
+     .strategies = KEYED | NUMBERED,
+     .offset = RULE(lease_ms),
+     .meaning = "How long a claim keeps other copies out while its message is being "
+                "delivered; after it, another copy may take the claim over."},
+    {.path = "rules[].fingerprint",
+     .type = IDEM_SCHEMA_FINGERPRINT,
+     .fallback = "payload",
+     .strategies = KEYED,
+     .offset = RULE(fingerprint),
+     .meaning =
+         "What must be equal in two messages with the same key for the second to be "
+         "a duplicate; anything else is a conflict. `none`: the key alone decides."},
+    {.path = "rules[].on_missing_key",
+     .type = IDEM_SCHEMA_WORD,
+     .fallback = "deliver",
+     .words = idem_schema_missing_words,
+     .strategies = KEYED | NUMBERED,
+     .offset = RULE(policies.on_missing_key),
+     .meaning = "What happens to a message in which no key can be found."},
+    {.path = "rules[].on_duplicate",
+     .type = IDEM_SCHEMA_WORD,
+     .fallback = "drop",
+     .words = idem_schema_duplicate_words,
+     .strategies = KEYED | NUMBERED,
+     .offset = RULE(policies.on_duplicate),
+     .meaning = "What happens to a later copy; the publisher sees success either way. "
+                "`replay` answers it with the stored response of the first."},
+    {.path = "rules[].on_conflict",
+     .type = IDEM_SCHEMA_WORD,
+     .fallback = "quarantine",
+     .words = idem_schema_conflict_words,
+     .strategies = KEYED,
+     .offset = RULE(policies.on_conflict),
+     .meaning = "What happens to a message that has the key of another and a different "
+                "fingerprint."},
+    {.path = "rules[].on_in_doubt",
+     .type = IDEM_SCHEMA_WORD,
+     .fallback = "deliver",
+     .words = idem_schema_doubt_words,
+     .strategies = KEYED | NUMBERED,
+     .offset = RULE(policies.on_in_doubt),
+     .meaning = "What happens to a copy whose earlier delivery may or may not have "
+                "happened, since its holder died in the middle."},
+    {.path = "rules[].on_store_failure",
+     .type = IDEM_SCHEMA_WORD,
+     .fallback = "deliver",
+     .words = idem_schema_failure_words,
+     .strategies = KEYED | NUMBERED,
+     .offset = RULE(policies.on_store_failure),
+     .meaning = "What happens while the store cannot answer: `deliver` unprotected, or "
+                "`refuse`, so that the source keeps the message."},
+    {.path = "rules[].propagate",
+     .type = IDEM_SCHEMA_MAPPING,
+     .absent = "the key is not passed on",
+     .lone_key = "as",
+     .strategies = KEYED | NUMBERED,
+     .meaning = "Hands the key on with the delivered message, so that the next receiver "
+                "can be idempotent too; a word alone stands for `as`."},
+    {.path = "rules[].propagate.as",
+     .type = IDEM_SCHEMA_TEXT,
+     .fallback = "idempotency-key",
+     .max = IDEM_NAME_MAX,
+     .min = 1,
+     .offset = RULE(propagate.as),
+     .meaning = "The user property (MQTT 5) or header (AMQP) to set."},
+    {.path = "rules[].propagate.hop",
+     .type = IDEM_SCHEMA_TEXT,
+     .absent = "the key as it came",
+     .max = IDEM_NAME_MAX,
+     .min = 1,
+     .offset = RULE(propagate.hop),
+     .meaning = "Name of the next hop: the key is then derived from it and from the key, "
+                "always the same for the same two."},
+};
+
+IDEM_SCHEMA_PART(rules)
