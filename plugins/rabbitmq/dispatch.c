@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Where a parcel goes, and with what properties. */
+#include "end.h"
 #include "outgoing.h"
 #include "worker_state.h"
 
@@ -47,6 +48,7 @@ static void add_key(struct idem_outgoing *outgoing, const struct idem_parcel *pa
 }
 
 enum idem_code idem_dispatch_properties(const struct idem_parcel *parcel,
+                                        const struct idem_end *end,
                                         amqp_basic_properties_t *result) {
     struct idem_worker *worker = parcel->worker;
     struct idem_span raw = idem_letter_properties(&parcel->letter);
@@ -58,8 +60,8 @@ enum idem_code idem_dispatch_properties(const struct idem_parcel *parcel,
         return IDEM_ERR_NOMEM; /* malformed ones never came this far */
     }
     outgoing.properties = decoded;
-    outgoing.user = idem_span_text(worker->sink.address->user);
-    outgoing.room = idem_link_properties_max(&worker->sink.link);
+    outgoing.user = idem_span_text(end->address->user);
+    outgoing.room = idem_link_properties_max(&end->link);
     if (parcel->transfer.route == IDEM_ROUTE_QUARANTINE) {
         add_reasons(&outgoing, parcel);
     } else {

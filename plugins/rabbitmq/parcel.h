@@ -13,6 +13,8 @@
 
 struct idem_worker;
 
+TAILQ_HEAD(idem_parcels, idem_parcel);
+
 struct idem_parcel {
     struct idem_transfer transfer;
     struct idem_delivery delivery;
@@ -21,17 +23,15 @@ struct idem_parcel {
     struct event pause; /* wakes it */
     struct idem_worker *worker;
     TAILQ_ENTRY(idem_parcel) live; /* among those in use, or those at rest */
-    TAILQ_ENTRY(idem_parcel) line; /* among those to be published */
-    bool in_line;
-    bool idle;           /* counted in the worker's idle_count */
+    TAILQ_ENTRY(idem_parcel) line; /* among those to be handed on */
+    struct idem_parcels *in_line;  /* which one, of which sink; NULL: none */
+    bool idle;                     /* counted in the worker's idle_count */
     bool suspect;        /* the sink may have closed a channel over it: published alone */
     const char *trouble; /* why it could not be delivered the last time; static */
     int64_t submitted_ms;
     int64_t lease_until_ms; /* 0: no lease */
     unsigned pauses;        /* since it last got on */
 };
-
-TAILQ_HEAD(idem_parcels, idem_parcel);
 
 static inline struct idem_parcel *idem_parcel_of_ack(struct idem_ack_node *node) {
     return (struct idem_parcel *)(void *)((char *)node -

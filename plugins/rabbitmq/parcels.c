@@ -46,15 +46,36 @@ struct idem_parcel *idem_parcel_take(struct idem_worker *worker) {
     return parcel;
 }
 
-static void leave_line(struct idem_parcel *parcel) {
-    if (parcel->in_line) {
-        TAILQ_REMOVE(&parcel->worker->line, parcel, line);
-        parcel->in_line = false;
+void idem_parcel_leave_line(struct idem_parcel *parcel) {
+    if (parcel->in_line != NULL) {
+        TAILQ_REMOVE(parcel->in_line, parcel, line);
+        parcel->in_line = NULL;
     }
 }
 
+static struct idem_parcels *line_of(const struct idem_parcel *parcel) {
+    const struct idem_worker *worker = parcel->worker;
+    bool aside = parcel->transfer.route == IDEM_ROUTE_QUARANTINE;
+    return &worker->sinks[aside ? worker->sink_count - 1 : 0]->line;
+}
+
+/* One that stands there already keeps its place. */
+void idem_parcel_join_line(struct idem_parcel *parcel, bool in_front) {
+    struct idem_parcels *line = line_of(parcel);
+    if (parcel->in_line == line) {
+        return;
+    }
+    idem_parcel_leave_line(parcel);
+    if (in_front) {
+        TAILQ_INSERT_HEAD(line, parcel, line);
+    } else {
+        TAILQ_INSERT_TAIL(line, parcel, line);
+    }
+    parcel->in_line = line;
+}
+
 void idem_parcel_rest(struct idem_worker *worker, struct idem_parcel *parcel) {
-    leave_line(parcel);
+    idem_parcel_leave_line(parcel);
     (void)event_del(&parcel->pause);
     idem_letter_rest(&parcel->letter);
     TAILQ_REMOVE(&worker->live, parcel, live);
@@ -190,17 +211,9 @@ static void wait(struct idem_parcel *parcel) {
 }
 
 /* What was published once, or had to be in front of what came later, goes in front again. */
-static void enqueue(struct idem_worker *worker, struct idem_parcel *parcel) {
+static void enqueue(struct idem_parcel *parcel) {
     parcel->pauses = 0;
-    if (parcel->in_line) {
-        return;
-    }
-    if (parcel->transfer.doubtful) {
-        TAILQ_INSERT_HEAD(&worker->line, parcel, line);
-    } else {
-        TAILQ_INSERT_TAIL(&worker->line, parcel, line);
-    }
-    parcel->in_line = true;
+    idem_parcel_join_line(parcel, parcel->transfer.doubtful);
 }
 
 /* Whether it has nothing to wait for but time. A copy that was held only now is under way: mostly by one
@@ -226,7 +239,7 @@ static void carry_out(struct idem_worker *worker, struct idem_parcel *parcel,
         submit(worker, parcel);
         break;
     case IDEM_DO_ENQUEUE:
-        enqueue(worker, parcel);
+        enqueue(parcel);
         break;
     case IDEM_DO_COMPLETE:
         complete(worker, parcel);
@@ -256,7 +269,7 @@ void idem_parcel_step(struct idem_parcel *parcel, enum idem_transfer_event event
         &parcel->transfer, event, &worker->options->policy, &worker->counts);
     count_idle(worker, parcel);
     if (act != IDEM_DO_NOTHING && act != IDEM_DO_ENQUEUE && act != IDEM_DO_CLAIM) {
-        leave_line(parcel);
+        idem_parcel_leave_line(parcel);
     }
     carry_out(worker, parcel, act);
 }

@@ -31,9 +31,9 @@ static enum idem_code consume(struct idem_worker *worker, struct idem_error *err
     return code;
 }
 
-enum idem_code idem_source_start(struct idem_worker *worker, struct idem_error *error) {
-    enum idem_code code =
-        idem_link_open(&worker->source.link, worker->source.address, error);
+enum idem_code idem_source_connect(struct idem_end *end, struct idem_error *error) {
+    struct idem_worker *worker = end->worker;
+    enum idem_code code = idem_link_open(&end->link, end->address, error);
     if (code == IDEM_OK) {
         code = declare_queue(worker, error);
     }
@@ -41,7 +41,7 @@ enum idem_code idem_source_start(struct idem_worker *worker, struct idem_error *
         code = consume(worker, error);
     }
     if (code != IDEM_OK) {
-        idem_link_close(&worker->source.link, false);
+        idem_link_close(&end->link, false);
     }
     return code;
 }
@@ -62,8 +62,7 @@ static void arrived(struct idem_worker *worker) {
     struct idem_parcel *parcel = worker->incoming;
     IDEM_FAULT_POINT("arrived");
     idem_acks_open(&worker->acks, &parcel->ack, worker->incoming_tag);
-    TAILQ_INSERT_TAIL(&worker->line, parcel, line);
-    parcel->in_line = true;
+    idem_parcel_join_line(parcel, false);
     idem_parcel_step(parcel, IDEM_ON_ARRIVED);
     worker->incoming = NULL;
     worker->incoming_properties = NULL;

@@ -12,132 +12,21 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define BACKOFF_MIN_MS 100
-#define BACKOFF_MAX_MS 15000
-/* The library sends heartbeats, every half of what was agreed on, and notices their absence, only when
- * it is called. */
-#define LOOKS_A_HEARTBEAT 4
-
-/* Grows with each failure, and differs between the bridges that lost the same broker. */
-static struct timeval backoff(size_t failures) {
-    uint32_t random = 0;
-    int64_t most_ms = failures < 8 ? BACKOFF_MIN_MS << failures : BACKOFF_MAX_MS;
-    most_ms = most_ms < BACKOFF_MAX_MS ? most_ms : BACKOFF_MAX_MS;
-    evutil_secure_rng_get_bytes(&random, sizeof random);
-    int64_t delay_ms = most_ms / 2 + random % (most_ms / 2);
-    struct timeval delay = {delay_ms / 1000, (delay_ms % 1000) * 1000};
-    return delay;
-}
-
-static void on_nothing(evutil_socket_t fd, short what, void *arg) {
-    (void)fd; /* the loop has turned: that is all that is wanted */
-    (void)what;
-    (void)arg;
-}
-
 static void on_store(evutil_socket_t fd, short what, void *arg) {
     (void)fd;
     (void)what;
     idem_store_dispatch(((struct idem_worker *)arg)->store);
 }
 
-static void end_up(struct idem_worker *worker, struct idem_end *end) {
-    int64_t often_ms =
-        (int64_t)amqp_get_heartbeat(end->link.connection) * 1000 / LOOKS_A_HEARTBEAT;
-    const struct timeval often = {often_ms / 1000, (often_ms % 1000) * 1000};
-    end->readable = event_new(worker->base, idem_link_fd(&end->link),
-                              EV_READ | EV_PERSIST, on_nothing, worker);
-    if (end->readable == NULL ||
-        event_add(end->readable, often_ms > 0 ? &often : NULL) != 0) {
-        end->failed = true; /* the turn takes it down again */
-    }
-    end->up = true;
-    end->failures = 0;
-    idem_log_write(&worker->log, IDEM_LOG_NOTICE, "link.up", "%s: connected to %s:%d",
-                   end->link.name, end->address->host, end->address->port);
-}
-
-/* The one that failed comes last now. */
-static void next_address(struct idem_end *end) {
-    if (++end->address == end->addresses->list + end->addresses->count) {
-        end->address = end->addresses->list;
-    }
-}
-
-static void end_down(struct idem_worker *worker, struct idem_end *end) {
-    const struct timeval delay = backoff(end->failures++ / end->addresses->count);
-    if (end->readable != NULL) {
-        event_free(end->readable);
-        end->readable = NULL;
-    }
-    idem_link_close(&end->link, false);
-    end->up = false;
-    end->failed = false;
-    next_address(end);
-    if (!worker->leaving && !(worker->draining && end == &worker->source)) {
-        (void)event_add(end->retry, &delay);
-    }
-}
-
-static enum idem_code connect_source(struct idem_worker *worker,
-                                     struct idem_error *error) {
-    enum idem_code code = idem_source_start(worker, error);
-    if (code == IDEM_OK) {
-        end_up(worker, &worker->source);
-    }
-    return code;
-}
-
-static enum idem_code connect_sink(struct idem_worker *worker, struct idem_error *error) {
-    enum idem_code code = idem_sink_start(worker, error);
-    if (code == IDEM_OK) {
-        end_up(worker, &worker->sink);
-        worker->writable = event_new(worker->base, idem_link_fd(&worker->sink.link),
-                                     EV_WRITE, on_nothing, worker);
-        worker->sink.failed = worker->sink.failed || worker->writable == NULL;
-    }
-    return code;
-}
-
-static void log_unreached(struct idem_worker *worker, const struct idem_error *error) {
-    idem_log_write(&worker->log, IDEM_LOG_WARNING, "link.unreached", "%s; trying again",
-                   error->text);
-}
-
-static void retry_source(evutil_socket_t fd, short what, void *arg) {
-    struct idem_worker *worker = arg;
-    struct idem_error error = IDEM_ERROR_INIT;
-    (void)fd;
-    (void)what;
-    if (connect_source(worker, &error) != IDEM_OK) {
-        log_unreached(worker, &error);
-        end_down(worker, &worker->source);
-    }
-}
-
-static void retry_sink(evutil_socket_t fd, short what, void *arg) {
-    struct idem_worker *worker = arg;
-    struct idem_error error = IDEM_ERROR_INIT;
-    (void)fd;
-    (void)what;
-    if (connect_sink(worker, &error) != IDEM_OK) {
-        log_unreached(worker, &error);
-        end_down(worker, &worker->sink);
-    }
-}
-
 /* Losses are dealt with here, between two turns, and not where they are noticed: in the middle of
  * something that goes through parcels. */
 static void take_down_failed(struct idem_worker *worker) {
-    if (worker->sink.failed) {
-        event_free(worker->writable);
-        worker->writable = NULL;
-        idem_sink_lost(worker);
-        end_down(worker, &worker->sink);
+    for (size_t i = 0; i < worker->sink_count; i++) {
+        worker->sinks[i]->ops->mend(worker->sinks[i]);
     }
     if (worker->source.failed) {
         idem_source_lost(worker);
-        end_down(worker, &worker->source);
+        idem_end_down(&worker->source);
     }
 }
 
@@ -158,6 +47,7 @@ static void start_draining(struct idem_worker *worker) {
     idem_log_write(&worker->log, IDEM_LOG_NOTICE, "bridge.draining",
                    "%zu messages are under way", worker->live_count);
     idem_source_cancel(worker);
+    worker->source.last = true;
     (void)event_del(worker->source.retry);
     if (event_add(worker->deadline, &limit) != 0) {
         worker->leaving = true;
@@ -219,15 +109,22 @@ void idem_worker_reload(struct idem_worker *worker, struct idem_config *config) 
     }
 }
 
-/* One turn: read, decide, publish, acknowledge. */
+/* One turn: read, decide, hand on, acknowledge. */
 static bool turn(struct idem_worker *worker) {
-    bool more = idem_sink_read(worker);
+    bool more = false;
+    for (size_t i = 0; i < worker->sink_count; i++) {
+        more = worker->sinks[i]->ops->read(worker->sinks[i]) || more;
+    }
     more = idem_source_read(worker) || more;
-    idem_sink_publish(worker);
+    for (size_t i = 0; i < worker->sink_count; i++) {
+        worker->sinks[i]->ops->deliver(worker->sinks[i]);
+    }
     idem_source_flush(worker);
     take_down_failed(worker);
-    return more || idem_link_buffered(&worker->source.link) ||
-           idem_link_buffered(&worker->sink.link);
+    for (size_t i = 0; i < worker->sink_count; i++) {
+        more = worker->sinks[i]->ops->pending(worker->sinks[i]) || more;
+    }
+    return more || idem_link_buffered(&worker->source.link);
 }
 
 static bool finished(const struct idem_worker *worker) {
@@ -246,11 +143,17 @@ void idem_worker_run(struct idem_worker *worker) {
     worker->leaving = true;
     idem_source_lost(worker);
     idem_link_close(&worker->source.link, worker->source.up);
-    idem_link_close(&worker->sink.link, worker->sink.up);
+    for (size_t i = 0; i < worker->sink_count; i++) {
+        worker->sinks[i]->ops->leave(worker->sinks[i]);
+    }
 }
 
 static enum idem_code open_store(struct idem_worker *worker, struct idem_error *error) {
     const struct idem_config *config = worker->options->config;
+    if (worker->sinks[0]->store != NULL) {
+        worker->store = worker->sinks[0]->store;
+        return IDEM_OK;
+    }
     struct idem_store_options options = {
         .url = config->store.url,
         .secret = &config->rules.secret,
@@ -283,10 +186,7 @@ static enum idem_code make_events(struct idem_worker *worker) {
     worker->noticed = event_new(worker->base, worker->notice_fd, EV_READ | EV_PERSIST,
                                 on_notice, worker);
     worker->deadline = evtimer_new(worker->base, deadline_passed, worker);
-    worker->source.retry = evtimer_new(worker->base, retry_source, worker);
-    worker->sink.retry = evtimer_new(worker->base, retry_sink, worker);
     if (worker->noticed == NULL || worker->deadline == NULL ||
-        worker->source.retry == NULL || worker->sink.retry == NULL ||
         event_add(worker->noticed, NULL) != 0) {
         return IDEM_ERR_NOMEM;
     }
@@ -305,27 +205,31 @@ static enum idem_code watch_store(struct idem_worker *worker) {
                : IDEM_ERR_NOMEM;
 }
 
-/* A broker that is not there yet will be; one that refuses has to be told apart, while somebody looks. */
-static enum idem_code first_try(struct idem_worker *worker, struct idem_end *end,
-                                enum idem_code connect(struct idem_worker *,
-                                                       struct idem_error *),
-                                struct idem_error *error) {
-    struct idem_error cause = IDEM_ERROR_INIT;
-    enum idem_code code = connect(worker, &cause);
-    if (code == IDEM_ERR_UNAVAILABLE) {
-        log_unreached(worker, &cause);
-        end_down(worker, end);
-        return IDEM_OK;
+/* What is delivered, and what is set aside, where that needs a way of its own. */
+static enum idem_code open_sinks(struct idem_worker *worker) {
+    return idem_exchange_open(&worker->sinks[worker->sink_count++], worker, "sink",
+                              &worker->options->sink);
+}
+
+static enum idem_code open_ends(struct idem_worker *worker) {
+    worker->source.connect = idem_source_connect;
+    enum idem_code code =
+        idem_end_init(&worker->source, worker, "source", &worker->options->source);
+    return code == IDEM_OK ? open_sinks(worker) : code;
+}
+
+/* The sinks first: what is consumed before they are there could only wait. */
+static enum idem_code start_ends(struct idem_worker *worker, struct idem_error *error) {
+    enum idem_code code = IDEM_OK;
+    for (size_t i = 0; i < worker->sink_count && code == IDEM_OK; i++) {
+        code = worker->sinks[i]->ops->start(worker->sinks[i], error);
     }
-    return code == IDEM_OK
-               ? IDEM_OK
-               : idem_error_set(error, code, cause.sys_errno, "%s", cause.text);
+    return code == IDEM_OK ? idem_end_start(&worker->source, error) : code;
 }
 
 static enum idem_code start(struct idem_worker *worker, uint64_t incarnation,
                             struct idem_error *error) {
-    if (make_events(worker) != IDEM_OK ||
-        idem_confirms_init(&worker->confirms) != IDEM_OK) {
+    if (make_events(worker) != IDEM_OK || open_ends(worker) != IDEM_OK) {
         return idem_error_set(error, IDEM_ERR_NOMEM, 0, "out of memory");
     }
     enum idem_code code = open_store(worker, error);
@@ -335,14 +239,7 @@ static enum idem_code start(struct idem_worker *worker, uint64_t incarnation,
     if (code == IDEM_OK && watch_store(worker) != IDEM_OK) {
         code = idem_error_set(error, IDEM_ERR_NOMEM, 0, "out of memory");
     }
-    /* The sink first: what is consumed before it is there could only wait. */
-    if (code == IDEM_OK) {
-        code = first_try(worker, &worker->sink, connect_sink, error);
-    }
-    if (code == IDEM_OK) {
-        code = first_try(worker, &worker->source, connect_source, error);
-    }
-    return code;
+    return code == IDEM_OK ? start_ends(worker, error) : code;
 }
 
 enum idem_code idem_worker_open(struct idem_worker **worker,
@@ -358,15 +255,6 @@ enum idem_code idem_worker_open(struct idem_worker **worker,
     opened->options = options;
     opened->log = *log;
     opened->notice_fd = -1;
-    opened->source.link.name = "source";
-    opened->source.link.log = &opened->log;
-    opened->source.addresses = &options->source;
-    opened->source.address = options->source.list;
-    opened->sink.link.name = "sink";
-    opened->sink.link.log = &opened->log;
-    opened->sink.addresses = &options->sink;
-    opened->sink.address = options->sink.list;
-    TAILQ_INIT(&opened->line);
     TAILQ_INIT(&opened->live);
     TAILQ_INIT(&opened->resting);
     idem_acks_init(&opened->acks);
@@ -406,12 +294,7 @@ static void free_event(struct event *event) {
 static void free_events(struct idem_worker *worker) {
     free_event(worker->store_ready);
     free_event(worker->noticed);
-    free_event(worker->writable);
     free_event(worker->deadline);
-    free_event(worker->source.readable);
-    free_event(worker->source.retry);
-    free_event(worker->sink.readable);
-    free_event(worker->sink.retry);
     if (worker->notice_fd >= 0) {
         (void)close(worker->notice_fd);
     }
@@ -433,13 +316,13 @@ void idem_worker_close(struct idem_worker *worker) {
     if (worker == NULL) {
         return;
     }
-    idem_link_close(&worker->source.link, false);
-    idem_link_close(&worker->sink.link, false);
+    idem_end_fini(&worker->source);
     close_store(worker);
     idem_parcels_free(worker);
+    for (size_t i = 0; i < worker->sink_count; i++) {
+        worker->sinks[i]->ops->free(worker->sinks[i]);
+    }
     free_events(worker);
-    idem_confirms_fini(&worker->confirms);
-    idem_letter_fini(&worker->returned);
     empty_amqp_pool(&worker->scratch);
     if (worker->base != NULL) {
         event_base_free(worker->base);

@@ -3,26 +3,14 @@
 #ifndef IDEM_RABBITMQ_WORKER_STATE_H
 #define IDEM_RABBITMQ_WORKER_STATE_H
 
-#include "confirms.h"
-#include "link.h"
+#include "end.h"
 #include "options.h"
-#include "parcel.h"
+#include "sink.h"
 #include "worker.h"
 
-#include <event2/event.h>
 #include <pthread.h>
 
-/* One side: its connection, and how it comes back. */
-struct idem_end {
-    struct idem_link link;
-    const struct idem_addresses *addresses;
-    const struct idem_address *address; /* whose turn it is: the connected one */
-    struct event *readable;             /* NULL: not connected */
-    struct event *retry;
-    unsigned failures; /* since it was last up */
-    bool up;
-    bool failed; /* to be taken down at the end of the turn */
-};
+#define IDEM_SINKS_MAX 2
 
 struct idem_worker {
     const struct idem_bridge_options *options;
@@ -30,7 +18,6 @@ struct idem_worker {
     struct event_base *base;
     struct event *store_ready;
     struct event *noticed;  /* notice_fd: stop, new rules */
-    struct event *writable; /* the sink's, while it is full */
     struct event *deadline; /* of draining */
     int notice_fd;
     struct idem_store *store;
@@ -42,12 +29,8 @@ struct idem_worker {
     uint64_t incoming_tag;
     const amqp_basic_properties_t *incoming_properties; /* decoded by the library */
 
-    struct idem_end sink;
-    struct idem_confirms confirms;
-    struct idem_parcels line;
-    struct idem_letter returned; /* coming back */
-    bool returning;
-    bool suspect_out; /* nothing else may be published */
+    struct idem_sink *sinks[IDEM_SINKS_MAX]; /* what delivers, and what sets aside */
+    size_t sink_count;                       /* 1: the same one does both */
 
     struct idem_parcels live;
     struct idem_parcels resting;
@@ -68,6 +51,8 @@ struct idem_worker {
 struct idem_parcel *idem_parcel_take(struct idem_worker *worker);
 void idem_parcel_rest(struct idem_worker *worker, struct idem_parcel *parcel);
 void idem_parcels_free(struct idem_worker *worker);
+void idem_parcel_join_line(struct idem_parcel *parcel, bool in_front);
+void idem_parcel_leave_line(struct idem_parcel *parcel);
 
 /* The one place where events reach a transfer and acts are carried out. The parcel may be at rest when it
  * returns. */
@@ -76,26 +61,19 @@ void idem_parcel_step(struct idem_parcel *parcel, enum idem_transfer_event event
 void idem_parcel_log_doubt(const struct idem_parcel *parcel, const char *why);
 
 /* source.c */
-IDEM_MUST_USE enum idem_code idem_source_start(struct idem_worker *worker,
-                                               struct idem_error *error);
+IDEM_MUST_USE enum idem_code idem_source_connect(struct idem_end *end,
+                                                 struct idem_error *error);
 bool idem_source_read(struct idem_worker *worker); /* whether there is more to read */
 void idem_source_lost(struct idem_worker *worker);
 void idem_source_flush(struct idem_worker *worker);
 void idem_source_reject(struct idem_worker *worker, struct idem_parcel *parcel);
 void idem_source_cancel(struct idem_worker *worker);
 
-/* sink.c */
-IDEM_MUST_USE enum idem_code idem_sink_start(struct idem_worker *worker,
-                                             struct idem_error *error);
-bool idem_sink_read(struct idem_worker *worker);
-void idem_sink_lost(struct idem_worker *worker);
-void idem_sink_publish(
-    struct idem_worker *worker); /* what is in line, as far as possible */
-
 /* dispatch.c */
 struct idem_span idem_dispatch_exchange(const struct idem_parcel *parcel);
 struct idem_span idem_dispatch_routing_key(const struct idem_parcel *parcel);
 IDEM_MUST_USE enum idem_code idem_dispatch_properties(const struct idem_parcel *parcel,
+                                                      const struct idem_end *end,
                                                       amqp_basic_properties_t *result);
 
 #endif
