@@ -14,6 +14,8 @@ const struct idem_schema_word idem_schema_scope_words[] = {
     {"rule", IDEM_SCOPE_RULE},
     {"principal", IDEM_SCOPE_PRINCIPAL},
     {NULL, 0}};
+const struct idem_schema_word idem_schema_ttl_from_words[] = {
+    {"first", IDEM_TTL_FROM_FIRST}, {"last", IDEM_TTL_FROM_LAST}, {NULL, 0}};
 const struct idem_schema_word idem_schema_missing_words[] = {
     {"deliver", IDEM_ACTION_DELIVER},
     {"reject", IDEM_ACTION_REJECT},

@@ -8,6 +8,7 @@
 extern const struct idem_schema_word idem_schema_wait_words[];
 extern const struct idem_schema_word idem_schema_strategy_words[];
 extern const struct idem_schema_word idem_schema_scope_words[];
+extern const struct idem_schema_word idem_schema_ttl_from_words[];
 extern const struct idem_schema_word idem_schema_missing_words[];
 extern const struct idem_schema_word idem_schema_duplicate_words[];
 extern const struct idem_schema_word idem_schema_conflict_words[];

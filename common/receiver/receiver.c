@@ -176,8 +176,9 @@ static bool keep_propagation(struct idem_flight *flight,
 }
 
 static void claim(struct idem_receiver *receiver, struct idem_flight *flight,
-                  int64_t now_ms, int64_t lease_ms) {
+                  int64_t now_ms) {
     const struct idem_delivery *delivery = flight->delivery;
+    const struct idem_rule *rule = delivery->rule;
     const struct idem_claim claim = {
         .digest = delivery->digest,
         .fingerprint = delivery->fingerprint,
@@ -185,7 +186,8 @@ static void claim(struct idem_receiver *receiver, struct idem_flight *flight,
         .durable = receiver->durable,
         .owner = receiver->owner,
         .now_ms = now_ms,
-        .lease_ms = lease_ms,
+        .lease_ms = rule->lease_ms,
+        .extend_ms = rule->ttl_from == IDEM_TTL_FROM_LAST ? delivery->ttl_ms : 0,
     };
     idem_store_claim(receiver->store, &claim, claim_answered, flight);
 }
@@ -289,7 +291,7 @@ void idem_receiver_submit(struct idem_receiver *receiver,
     }
     flight->decided = decided;
     flight->arg = arg;
-    claim(receiver, flight, now_ms, rule->lease_ms);
+    claim(receiver, flight, now_ms);
 }
 
 size_t idem_receiver_propagation(const struct idem_receiver *receiver,

@@ -34,6 +34,26 @@ static struct idem_record found_at(const struct memory *memory,
     return record;
 }
 
+/* Carries the outcome of a claim out. */
+static enum idem_code write_claim(struct memory *memory, const struct idem_claim *claim,
+                                  enum idem_claim_outcome outcome,
+                                  const struct idem_record *found,
+                                  const struct idem_record *next) {
+    switch (outcome) {
+    case IDEM_CLAIM_NEW:
+    case IDEM_CLAIM_TAKEN_OVER:
+        return idem_record_set_put(&memory->records, &claim->digest, next);
+    case IDEM_CLAIM_DONE:
+        idem_record_set_extend(&memory->records, &claim->digest,
+                               idem_step_extended(found, claim));
+        return IDEM_OK;
+    case IDEM_CLAIM_IN_FLIGHT:
+    case IDEM_CLAIM_OUTCOME_COUNT:
+        break;
+    }
+    return IDEM_OK;
+}
+
 static void memory_claim(struct idem_store *store, const struct idem_claim *claim,
                          idem_store_done *done, void *arg) {
     struct memory *memory = memory_of(store);
@@ -45,8 +65,8 @@ static void memory_claim(struct idem_store *store, const struct idem_claim *clai
         answer.record = found;
     }
     uint8_t *copy = idem_answer_own_result(&answer);
-    if (answer.outcome == IDEM_CLAIM_NEW || answer.outcome == IDEM_CLAIM_TAKEN_OVER) {
-        answer.code = idem_record_set_put(&memory->records, &claim->digest, &next);
+    if (answer.code == IDEM_OK) {
+        answer.code = write_claim(memory, claim, answer.outcome, &found, &next);
     }
     purge(memory, claim->now_ms);
     done(arg, &answer);

@@ -196,6 +196,14 @@ enum idem_code idem_record_set_put(struct idem_record_set *set,
     return code;
 }
 
+void idem_record_set_extend(struct idem_record_set *set, const struct idem_digest *digest,
+                            int64_t until_ms) {
+    struct packed *packed = idem_table_find(&set->entries, digest);
+    if (packed != NULL) {
+        idem_time_put(packed->until, until_ms);
+    }
+}
+
 void idem_record_set_remove(struct idem_record_set *set,
                             const struct idem_digest *digest) {
     struct packed *packed = idem_table_find(&set->entries, digest);

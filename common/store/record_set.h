@@ -40,6 +40,10 @@ IDEM_MUST_USE enum idem_code idem_record_set_put(struct idem_record_set *set,
                                                  const struct idem_digest *digest,
                                                  const struct idem_record *record);
 
+/* Moves the end of a record that is there; nothing else of it changes. */
+void idem_record_set_extend(struct idem_record_set *set, const struct idem_digest *digest,
+                            int64_t until_ms);
+
 void idem_record_set_remove(struct idem_record_set *set,
                             const struct idem_digest *digest);
 

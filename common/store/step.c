@@ -52,6 +52,19 @@ enum idem_claim_outcome idem_step_claim(struct idem_record *next,
     return outcome;
 }
 
+static bool is_repeated(const struct idem_record *found, const struct idem_claim *claim) {
+    return found->state == IDEM_RECORD_DONE &&
+           (!claim->has_fingerprint || !found->has_fingerprint ||
+            idem_digest_equal(&claim->fingerprint, &found->fingerprint));
+}
+
+int64_t idem_step_extended(const struct idem_record *found,
+                           const struct idem_claim *claim) {
+    int64_t until_ms = claim->now_ms + claim->extend_ms;
+    bool extends = claim->extend_ms > 0 && until_ms > found->until_ms;
+    return extends && is_repeated(found, claim) ? until_ms : found->until_ms;
+}
+
 static void make_done(struct idem_record *next, const struct idem_record *found,
                       const struct idem_completion *completion) {
     *next = *found;

@@ -24,6 +24,11 @@ enum idem_claim_outcome idem_step_claim(struct idem_record *next,
                                         const struct idem_record *found,
                                         const struct idem_claim *claim);
 
+/* Until when a record that a claim has found DONE is to be kept: its own end, or a later one where the
+ * claim extends it. Another fingerprint is another message: it extends nothing. */
+int64_t idem_step_extended(const struct idem_record *found,
+                           const struct idem_claim *claim);
+
 /* IDEM_OK: *changed says whether *next is to be written (a repetition changes
  * nothing). The result in *next is borrowed from the completion. NOT_OWNER, NOT_FOUND:
  * nothing is to be written. */

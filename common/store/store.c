@@ -85,7 +85,8 @@ static bool times_fit(int64_t now_ms, int64_t duration_ms) {
 
 void idem_store_claim(struct idem_store *store, const struct idem_claim *claim,
                       idem_store_done *done, void *arg) {
-    if (!times_fit(claim->now_ms, claim->lease_ms)) {
+    if (!times_fit(claim->now_ms, claim->lease_ms) ||
+        (claim->extend_ms != 0 && !times_fit(claim->now_ms, claim->extend_ms))) {
         idem_answer_code(IDEM_ERR_INVALID, done, arg);
         return;
     }

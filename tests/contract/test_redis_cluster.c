@@ -114,7 +114,10 @@ static void every_operation_finds_its_node(void **state) {
         assert_int_equal(stores_claim(&box, n + 1, &stores_me, T0 + 1000, 1000).outcome,
                          IDEM_CLAIM_TAKEN_OVER);
         assert_int_equal(stores_abandon(&box, n + 1, &stores_me), IDEM_OK);
-        assert_int_equal(stores_lookup(&box, n, T0).answer.code, IDEM_OK);
+        struct idem_claim claim = stores_claim_of(n, &stores_other, T0 + 1, 1000);
+        claim.extend_ms = HOUR;
+        assert_int_equal(stores_claim_as(&box, &claim).answer.outcome, IDEM_CLAIM_DONE);
+        assert_int_equal(stores_lookup(&box, n, T0 + HOUR).answer.code, IDEM_OK);
         assert_int_equal(stores_forget(&box, n), IDEM_OK);
     }
     assert_int_equal(keys_of(0) + keys_of(1) + keys_of(2), 1);

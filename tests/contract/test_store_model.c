@@ -65,9 +65,10 @@ static void step_claim(struct model *model, uint64_t n) {
     struct entry *entry = &model->entries[n];
     struct idem_owner owner = draw_owner(model);
     int64_t lease_ms = 1 + (int64_t)draw(model, 200);
+    struct idem_claim claim = stores_claim_of(n, &owner, model->now_ms, lease_ms);
+    claim.extend_ms = draw(model, 2) == 0 ? 0 : (int64_t)draw(model, 3000);
     enum idem_claim_outcome expected = expect_claim(model, entry, &owner);
-    struct idem_answer answer =
-        stores_claim(model->box, n, &owner, model->now_ms, lease_ms);
+    struct idem_answer answer = stores_claim_as(model->box, &claim).answer;
     assert_int_equal(answer.code, IDEM_OK);
     assert_int_equal(answer.outcome, expected);
     if (expected != IDEM_CLAIM_NEW) {
@@ -80,6 +81,10 @@ static void step_claim(struct model *model, uint64_t n) {
                                 expected == IDEM_CLAIM_NEW ? model->now_ms
                                                            : entry->first_seen_ms,
                                 model->now_ms + lease_ms};
+    }
+    if (expected == IDEM_CLAIM_DONE &&
+        entry->until_ms < model->now_ms + claim.extend_ms) {
+        entry->until_ms = model->now_ms + claim.extend_ms;
     }
 }
 

@@ -147,10 +147,8 @@ static void changed(struct stores_box *box) {
     }
 }
 
-struct idem_answer stores_claim(struct stores_box *box, uint64_t n,
-                                const struct idem_owner *owner, int64_t now_ms,
-                                int64_t lease_ms) {
-    struct stores_answer note = {.calls = 0};
+struct idem_claim stores_claim_of(uint64_t n, const struct idem_owner *owner,
+                                  int64_t now_ms, int64_t lease_ms) {
     struct idem_claim claim = {
         .digest = stores_digest(n),
         .fingerprint = stores_digest(~n),
@@ -159,10 +157,23 @@ struct idem_answer stores_claim(struct stores_box *box, uint64_t n,
         .now_ms = now_ms,
         .lease_ms = lease_ms,
     };
-    idem_store_claim(box->store, &claim, stores_note, &note);
+    return claim;
+}
+
+struct stores_answer stores_claim_as(struct stores_box *box,
+                                     const struct idem_claim *claim) {
+    struct stores_answer note = {.calls = 0};
+    idem_store_claim(box->store, claim, stores_note, &note);
     stores_await(box->store, &note);
     changed(box);
-    return note.answer;
+    return note;
+}
+
+struct idem_answer stores_claim(struct stores_box *box, uint64_t n,
+                                const struct idem_owner *owner, int64_t now_ms,
+                                int64_t lease_ms) {
+    struct idem_claim claim = stores_claim_of(n, owner, now_ms, lease_ms);
+    return stores_claim_as(box, &claim).answer;
 }
 
 enum idem_code stores_complete(struct stores_box *box, uint64_t n,

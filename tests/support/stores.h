@@ -69,6 +69,10 @@ extern const struct idem_owner stores_me; /* the claimer where no other is named
 extern const struct idem_owner
     stores_me_restarted; /* the same instance after a restart */
 extern const struct idem_owner stores_other;
+struct idem_claim stores_claim_of(uint64_t n, const struct idem_owner *owner,
+                                  int64_t now_ms, int64_t lease_ms);
+struct stores_answer stores_claim_as(struct stores_box *box,
+                                     const struct idem_claim *claim);
 struct idem_answer stores_claim(struct stores_box *box, uint64_t n,
                                 const struct idem_owner *owner, int64_t now_ms,
                                 int64_t lease_ms);

@@ -78,6 +78,15 @@ static const struct idem_schema_row rows[] = {
      .meaning =
          "How long a delivered message is remembered; longer than the longest time "
          "after which a copy may still be sent, and longer than the lease."},
+    {.path = "rules[].ttl_from",
+     .type = IDEM_SCHEMA_WORD,
+     .fallback = "first",
+     .words = idem_schema_ttl_from_words,
+     .strategies = KEYED,
+     .offset = RULE(ttl_from),
+     .meaning = "What the ttl counts from: the `first` copy, when its delivery is "
+                "certain, whatever comes later; or the `last` one, so that each "
+                "duplicate makes the window longer."},
     {.path = "rules[].short_ttl",
      .type = IDEM_SCHEMA_BOOL,
      .fallback = "false",

@@ -75,6 +75,12 @@ struct idem_policies {
     enum idem_action on_store_failure;
 };
 
+/* What the ttl counts from. */
+enum idem_ttl_from {
+    IDEM_TTL_FROM_FIRST, /* the first copy, once its delivery is certain: a fixed window */
+    IDEM_TTL_FROM_LAST,  /* the latest copy: each repeat makes the window longer */
+};
+
 /* Empty parts match everything; all given parts must match. Owned strings, NULL where not given. */
 struct idem_match {
     char *topic;        /* MQTT topic filter; matches IDEM_PROTOCOL_MQTT only */
@@ -110,6 +116,7 @@ struct idem_rule {
     struct idem_key_spec key;
     struct idem_scope scope;
     int64_t ttl_ms;
+    enum idem_ttl_from ttl_from;
     int64_t lease_ms;
     struct idem_key_spec
         fingerprint; /* count 0: none; always joined; absent values count as absent */

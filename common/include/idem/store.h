@@ -51,7 +51,7 @@ enum idem_claim_outcome {
     IDEM_CLAIM_NEW, /* nothing live was there: the claim is ours */
     IDEM_CLAIM_TAKEN_OVER, /* ours now; its holder died or its lease ran out: the copy is in doubt */
     IDEM_CLAIM_IN_FLIGHT, /* someone (perhaps we ourselves) holds a live claim; nothing changed */
-    IDEM_CLAIM_DONE, /* a live done record; nothing changed */
+    IDEM_CLAIM_DONE, /* a live done record; nothing changed but its end, where the claim extends it */
     IDEM_CLAIM_OUTCOME_COUNT
 };
 
@@ -74,6 +74,9 @@ struct idem_claim {
     struct idem_owner owner;
     int64_t now_ms;
     int64_t lease_ms; /* > 0 */
+    /* A sliding window: a live done record of no other fingerprint is kept until now + extend_ms at least.
+     * 0: it ends when it would have ended. */
+    int64_t extend_ms;
 };
 
 struct idem_completion {
@@ -111,7 +114,7 @@ struct idem_store_ops {
      * (now >= until) or when its owner is another incarnation of the claimer's instance; first_seen
      * is kept. IDEM_ERR_FULL, _IO, _UNAVAILABLE: nothing is claimed. IDEM_ERR_TIMEOUT: the key MAY be
      * claimed, or (durable) IS claimed but not durable yet. Never waits for disk or network in the
-     * submitting call. */
+     * submitting call. A done record that could not be extended is DONE all the same. */
     void (*claim)(struct idem_store *store, const struct idem_claim *claim,
                   idem_store_done *done, void *arg);
 

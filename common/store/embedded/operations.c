@@ -179,6 +179,22 @@ static size_t most_for_endings(const struct idem_embedded *embedded) {
     return 2 * embedded->front_max;
 }
 
+/* A repeat moves the end of the record. Where there is no room for that it is a repeat all the same. */
+static void keep_longer(struct operation *operation, const struct idem_claim *claim) {
+    struct idem_embedded *embedded = operation->embedded;
+    struct idem_record next = operation->found;
+    next.until_ms = idem_step_extended(&operation->found, claim);
+    if (next.until_ms == operation->found.until_ms) {
+        return;
+    }
+    if (operation->place == IN_ACTIVE) {
+        idem_record_set_extend(embedded->active.records, operation->digest,
+                               next.until_ms);
+    } else {
+        (void)change(operation, &next, embedded->front_max);
+    }
+}
+
 static enum idem_code claim_found(struct operation *operation,
                                   const struct idem_claim *claim) {
     struct idem_answer *answer = &operation->answer;
@@ -190,8 +206,10 @@ static enum idem_code claim_found(struct operation *operation,
     case IDEM_CLAIM_TAKEN_OVER:
         answer->record = operation->found;
         return change(operation, &next, operation->embedded->front_max);
-    case IDEM_CLAIM_IN_FLIGHT:
     case IDEM_CLAIM_DONE:
+        keep_longer(operation, claim);
+        break;
+    case IDEM_CLAIM_IN_FLIGHT:
     case IDEM_CLAIM_OUTCOME_COUNT:
         break;
     }

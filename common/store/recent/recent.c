@@ -3,7 +3,9 @@
  *
  * What is remembered:
  *   DONE     completed here, or found to be done in the store behind. A copy is answered at once, without
- *            the network, whether the store behind answers or not. A done record is never undone except by
+ *            the network, whether the store behind answers or not; only a claim that moves the end of the
+ *            record asks behind first, since others have to see that end. While the store behind does not
+ *            answer, the end moves in this memory alone. A done record is never undone except by
  *            its ttl, which is remembered too, and by forget: a forget that comes from another program
  *            (idemctl) reaches this memory only when the program is restarted.
  *   PENDING  claimed here, or tried to be. Not used to answer claims: the store behind decides who holds
@@ -57,6 +59,13 @@ static void remember_claim(struct idem_recent *recent, const struct idem_claim *
     }
 }
 
+static void remember_done(struct idem_recent *recent, const struct idem_claim *claim,
+                          const struct idem_record *found) {
+    struct idem_record record = *found;
+    record.until_ms = idem_step_extended(found, claim);
+    idem_generations_put(&recent->memory, &claim->digest, &record);
+}
+
 /* Answers with the failure, and with the claim of this process that the memory has, if any. */
 static void claim_failed(struct idem_recent *recent, const struct idem_passage *passage,
                          enum idem_code code) {
@@ -81,7 +90,7 @@ static void learn_from(struct idem_recent *recent, const struct idem_claim *clai
         return;
     case IDEM_CLAIM_DONE:
         if (answer->record.result.len == 0) {
-            idem_generations_put(&recent->memory, &claim->digest, &answer->record);
+            remember_done(recent, claim, &answer->record);
         }
         return;
     case IDEM_CLAIM_IN_FLIGHT:
@@ -123,6 +132,7 @@ static void claim_answered(void *arg, const struct idem_answer *answer) {
     }
     if (is_vague(&passage->claim, answer) &&
         known_done(recent, &passage->claim.digest, recent->now_ms, &known)) {
+        remember_done(recent, &passage->claim, &known.record);
         passage->done(passage->arg, &known);
     } else if (answer->code != IDEM_OK) {
         claim_failed(recent, passage, answer->code);
@@ -138,7 +148,8 @@ static void recent_claim(struct idem_store *store, const struct idem_claim *clai
     struct idem_recent *recent = recent_of(store);
     struct idem_answer known;
     recent->now_ms = claim->now_ms;
-    if (known_done(recent, &claim->digest, claim->now_ms, &known)) {
+    if (claim->extend_ms == 0 &&
+        known_done(recent, &claim->digest, claim->now_ms, &known)) {
         done(arg, &known);
         return;
     }

@@ -5,7 +5,10 @@
  * what is there already is decided upon here. Where that calls for replacing it (a holder that died,
  * a done record past its end), a script does so if the record is still the one that was decided upon;
  * if not, the decision is made anew with what is there now. A few rounds settle it, unless others
- * change the record each time. */
+ * change the record each time.
+ *
+ * A claim that extends a done record (a sliding window) is answered when the record has been extended:
+ * what is told to be a duplicate has counted. Where that fails, it is a duplicate nevertheless. */
 #include "store/redis/operation_own.h"
 #include "store/record.h"
 #include "store/redis/command.h"
@@ -17,6 +20,7 @@
 
 static const struct idem_request_kind claim_kind;
 static const struct idem_request_kind replace_kind;
+static const struct idem_request_kind extend_kind;
 
 /* A pending record has no result, so it fits. */
 #define PENDING_SIZE_MAX 64
@@ -80,6 +84,26 @@ static bool keep_found(struct idem_operation *operation, const redisReply *reply
     return true;
 }
 
+/* The answer goes on to borrow from the copy. */
+static enum idem_request_next extend(struct idem_operation *operation,
+                                     const redisReply *reply) {
+    struct idem_answer *answer = &operation->answer;
+    operation->until_ms = idem_step_extended(&answer->record, &operation->claim);
+    if (operation->until_ms == answer->record.until_ms ||
+        operation->rounds++ >= IDEM_OPERATION_ROUNDS_MAX ||
+        !keep_found(operation, reply)) {
+        operation->done(operation->arg, answer);
+        return IDEM_REQUEST_OVER;
+    }
+    enum idem_code code = idem_record_decode(
+        &answer->record, idem_span_of(operation->bytes, operation->length));
+    if (code != IDEM_OK) {
+        return idem_operation_finish(operation, code);
+    }
+    operation->base.kind = &extend_kind;
+    return IDEM_REQUEST_AGAIN;
+}
+
 /* Decides upon the record that the claim has met. */
 static enum idem_request_next decide(struct idem_operation *operation,
                                      const redisReply *reply) {
@@ -91,7 +115,10 @@ static enum idem_request_next decide(struct idem_operation *operation,
     struct idem_answer *answer = &operation->answer;
     answer->outcome = idem_step_claim(&operation->next, &found, &operation->claim);
     answer->record = found;
-    if (answer->outcome == IDEM_CLAIM_IN_FLIGHT || answer->outcome == IDEM_CLAIM_DONE) {
+    if (answer->outcome == IDEM_CLAIM_DONE) {
+        return extend(operation, reply);
+    }
+    if (answer->outcome == IDEM_CLAIM_IN_FLIGHT) {
         operation->done(operation->arg, answer);
         return IDEM_REQUEST_OVER;
     }
@@ -152,6 +179,49 @@ static const struct idem_request_kind replace_kind = {
     .answered = replace_answered,
     .replicated = idem_operation_replicated,
     .failed = idem_operation_failed,
+    .release = idem_operation_release,
+};
+
+static void extend_write(const struct idem_request *request,
+                         const struct idem_server *server, struct idem_bytes *out) {
+    const struct idem_operation *operation = (const struct idem_operation *)request;
+    uint8_t until[6];
+    idem_time_put(until, operation->until_ms);
+    idem_script_begin(out, server, IDEM_SCRIPT_EXTEND, &operation->digest, 2);
+    idem_command_word(out, until, sizeof until);
+    idem_command_number(
+        out, (uint64_t)idem_layout_kept_ms(IDEM_RECORD_DONE, operation->claim.extend_ms));
+}
+
+static enum idem_request_next extend_answered(struct idem_request *request,
+                                              struct idem_session *session,
+                                              const redisReply *reply) {
+    struct idem_operation *operation = (struct idem_operation *)request;
+    if (reply->type == REDIS_REPLY_ERROR) {
+        enum idem_request_next next =
+            idem_operation_remedy(operation, session, reply, IDEM_SCRIPT_EXTEND);
+        if (next == IDEM_REQUEST_OVER) {
+            operation->done(operation->arg, &operation->answer);
+        }
+        return next;
+    }
+    idem_operation_loaded(session, IDEM_SCRIPT_EXTEND);
+    return reply->type == REDIS_REPLY_INTEGER
+               ? idem_operation_changed(operation, session, operation->claim.durable)
+               : decide(operation, reply);
+}
+
+static void extend_failed(struct idem_request *request, enum idem_code code) {
+    struct idem_operation *operation = (struct idem_operation *)request;
+    (void)code;
+    operation->done(operation->arg, &operation->answer);
+}
+
+static const struct idem_request_kind extend_kind = {
+    .write = extend_write,
+    .answered = extend_answered,
+    .replicated = idem_operation_replicated,
+    .failed = extend_failed,
     .release = idem_operation_release,
 };
 

@@ -49,10 +49,10 @@ enum idem_request_next idem_operation_changed(struct idem_operation *operation,
     return IDEM_REQUEST_OVER;
 }
 
-enum idem_request_next idem_operation_refused(struct idem_operation *operation,
-                                              struct idem_session *session,
-                                              const redisReply *reply,
-                                              enum idem_script script) {
+enum idem_request_next idem_operation_remedy(struct idem_operation *operation,
+                                             struct idem_session *session,
+                                             const redisReply *reply,
+                                             enum idem_script script) {
     struct idem_fault fault = idem_fault_of(reply);
     if (operation->rounds++ < IDEM_OPERATION_ROUNDS_MAX) {
         if (fault.remedy == IDEM_FAULT_SCRIPT && script != IDEM_SCRIPT_COUNT) {
@@ -68,7 +68,18 @@ enum idem_request_next idem_operation_refused(struct idem_operation *operation,
         }
     }
     idem_fault_note(session, reply);
-    return idem_operation_finish(operation, fault.code);
+    return IDEM_REQUEST_OVER;
+}
+
+enum idem_request_next idem_operation_refused(struct idem_operation *operation,
+                                              struct idem_session *session,
+                                              const redisReply *reply,
+                                              enum idem_script script) {
+    enum idem_request_next next =
+        idem_operation_remedy(operation, session, reply, script);
+    return next != IDEM_REQUEST_OVER
+               ? next
+               : idem_operation_finish(operation, idem_fault_of(reply).code);
 }
 
 /* A script went as a whole because its hash was not known: it is loaded now. */

@@ -20,6 +20,7 @@ struct idem_operation {
     int64_t now_ms;                    /* lookups */
     struct idem_answer answer;         /* what is held back until the replicas have it */
     struct idem_record next;           /* claims: what to write */
+    int64_t until_ms;                  /* claims that extend: the new end */
     uint8_t *bytes; /* owned: a claim's record as it was found; a completion's result */
     size_t length;
     unsigned rounds;
@@ -42,7 +43,14 @@ enum idem_request_next idem_operation_changed(struct idem_operation *operation,
                                               const struct idem_session *session,
                                               bool durable);
 
-/* The server answered with an error; script: IDEM_SCRIPT_COUNT where the command was none. */
+/* The server answered with an error; script: IDEM_SCRIPT_COUNT where the command was none. OVER: there is
+ * no remedy, which has been noted, and nobody has been answered. */
+enum idem_request_next idem_operation_remedy(struct idem_operation *operation,
+                                             struct idem_session *session,
+                                             const redisReply *reply,
+                                             enum idem_script script);
+
+/* The same; where there is no remedy, that is the answer. */
 enum idem_request_next idem_operation_refused(struct idem_operation *operation,
                                               struct idem_session *session,
                                               const redisReply *reply,

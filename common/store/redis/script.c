@@ -42,6 +42,23 @@ static const char complete_text[] =
 static const char abandon_text[] = OURS "redis.call('DEL', KEYS[1])\n"
                                         "return 1\n";
 
+/* ARGV: end, milliseconds. Only a done record, version 1, and only to a later end: whoever comes second
+ * with an earlier one has nothing left to do. */
+static const char extend_text[] =
+    "local function number(text)\n"
+    "  local n = 0\n"
+    "  for i = 6, 1, -1 do n = n * 256 + string.byte(text, i) end\n"
+    "  return n\n"
+    "end\n"
+    "local found = redis.call('GET', KEYS[1])\n"
+    "if not found or string.byte(found, 1) ~= 1 or string.byte(found, 2) % 128 ~= 2 then"
+    " return found end\n"
+    "if number(string.sub(found, 9, 14)) < number(ARGV[1]) then\n"
+    "  redis.call('SETRANGE', KEYS[1], 8, ARGV[1])\n"
+    "  redis.call('PEXPIRE', KEYS[1], ARGV[2])\n"
+    "end\n"
+    "return 1\n";
+
 const char *idem_script_text(enum idem_script script) {
     switch (script) {
     case IDEM_SCRIPT_CLAIM:
@@ -52,6 +69,8 @@ const char *idem_script_text(enum idem_script script) {
         return complete_text;
     case IDEM_SCRIPT_ABANDON:
         return abandon_text;
+    case IDEM_SCRIPT_EXTEND:
+        return extend_text;
     case IDEM_SCRIPT_COUNT:
         break;
     }

@@ -118,6 +118,8 @@ static void add_rule(struct world *world, struct words *words) {
     set_spec(words, "fingerprint", &rule->fingerprint);
     set_scope(words, &rule->scope);
     set_time(words, "ttl", &rule->ttl_ms);
+    rule->ttl_from = words_attribute(words, "sliding") != NULL ? IDEM_TTL_FROM_LAST
+                                                               : IDEM_TTL_FROM_FIRST;
     set_time(words, "lease", &rule->lease_ms);
     set_action(words, "on_missing_key", &rule->policies.on_missing_key);
     set_action(words, "on_duplicate", &rule->policies.on_duplicate);

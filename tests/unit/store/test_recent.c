@@ -142,6 +142,36 @@ static void a_key_is_remembered_no_longer_than_its_ttl(void **state) {
                      IDEM_CLAIM_NEW);
 }
 
+static struct idem_answer copy_at(int64_t now_ms) {
+    struct idem_claim copy = stores_claim_of(1, &stores_me, now_ms, 1000);
+    copy.extend_ms = HOUR;
+    return stores_claim_as(&stage.box, &copy).answer;
+}
+
+static void a_claim_that_extends_asks_the_store(void **state) {
+    (void)state;
+    struct stores_box behind = {.store = stage.memory};
+    (void)claim(1);
+    (void)complete(1);
+    assert_int_equal(copy_at(T0 + HOUR - 1).outcome, IDEM_CLAIM_DONE);
+    assert_int_equal(stores_lookup(&behind, 1, T0 + HOUR).answer.record.until_ms,
+                     T0 + 2 * HOUR - 1);
+    unsigned before = scripted_store_operations(stage.scripted);
+    assert_int_equal(
+        stores_claim(&stage.box, 1, &stores_me, T0 + 2 * HOUR - 2, 1000).outcome,
+        IDEM_CLAIM_DONE);
+    assert_int_equal(scripted_store_operations(stage.scripted), before);
+}
+
+static void without_the_store_the_memory_extends(void **state) {
+    (void)state;
+    (void)claim(1);
+    (void)complete(1);
+    scripted_store_fail(stage.scripted, IDEM_ERR_UNAVAILABLE, 2);
+    assert_int_equal(copy_at(T0 + HOUR - 1).outcome, IDEM_CLAIM_DONE);
+    assert_int_equal(copy_at(T0 + 2 * HOUR - 2).outcome, IDEM_CLAIM_DONE);
+}
+
 static void a_key_forgotten_here_is_new(void **state) {
     (void)state;
     (void)claim(1);
@@ -310,6 +340,8 @@ int main(void) {
     static const struct CMUnitTest tests[] = {
         CASE(a_key_completed_here_is_answered_without_the_store),
         CASE(a_key_is_remembered_no_longer_than_its_ttl),
+        CASE(a_claim_that_extends_asks_the_store),
+        CASE(without_the_store_the_memory_extends),
         CASE(a_key_forgotten_here_is_new),
         CASE(a_pending_claim_is_the_stores_to_judge),
         CASE(a_claim_overtaken_by_its_completion_finds_the_key_done),
