@@ -374,9 +374,12 @@ int idem_node_on_message(struct idem_node *node, struct mosquitto_evt_message *e
 
 int idem_node_on_tick(struct idem_node *node, bool whole_turn) {
     int64_t now_ms = idem_clock_wall_ms();
-    idem_settle_on_tick(&node->settle, whole_turn, now_ms);
+    /* All instances tick at the end of one turn. To those after the first, the turn that it has just ended
+     * would look like a later one. */
     if (whole_turn) {
+        idem_settle_on_tick(&node->settle, now_ms);
         idem_intake_turn(&node->intake, now_ms);
+        idem_settle_end_turn(&node->settle);
     }
     remove_handovers(node);
     housekeeping(node, now_ms);

@@ -84,14 +84,13 @@ void idem_settle_on_message(struct idem_settle *settle, int64_t now_ms) {
     complete_certain(settle, 1, now_ms);
 }
 
-void idem_settle_on_tick(struct idem_settle *settle, bool whole_turn, int64_t now_ms) {
+void idem_settle_on_tick(struct idem_settle *settle, int64_t now_ms) {
     settle->ticking = true;
-    /* All instances tick at the end of one turn. To those after the first, the turn that it has just
-     * counted would look like a later one. */
-    if (whole_turn) {
-        complete_certain(settle, 1, now_ms);
-        settle->turn++;
-    }
+    complete_certain(settle, 1, now_ms);
+}
+
+void idem_settle_end_turn(struct idem_settle *settle) {
+    settle->turn++;
 }
 
 /* Forgets about the client's last message without completing it: its claim stays pending. */

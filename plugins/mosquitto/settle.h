@@ -10,9 +10,11 @@
  * A message that was HANDED ON with mosquitto_broker_publish() is taken from the broker's queue at the
  * start of the next turn of its loop; the tick comes at the end of each turn. So a message event or a
  * tick proves it for what was handed on before the last tick. A disconnection proves it one tick later
- * only, since the broker also reports disconnections while it shuts down, after its last turn.
+ * only, since the broker also reports disconnections while it shuts down, after its last turn. What a
+ * tick hands on (intake.h: what was parked) belongs to the turn that the tick is the end of: so the turn
+ * is over after that, and not before.
  * Mosquitto 2.0.11 does not tick under `per_listener_settings true`: there it is certain after a second,
- * ten times the longest sleep of the loop. Parked messages (intake.h) are handed on in the tick.
+ * ten times the longest sleep of the loop.
  *
  * A broker that is stopped while messages wait in that queue throws them away, although their
  * publishers have been told that it has them. They are saved (handover.h) and published at the next
@@ -59,12 +61,15 @@ void idem_settle_add(struct idem_settle *settle, const struct idem_delivery *del
 bool idem_settle_holds(const struct idem_settle *settle,
                        const struct idem_digest *digest);
 
-/* The broker's thread came back with a message, with a tick (whole_turn: of the one instance that
- * counts the turns), or with the disconnection of a client. */
+/* The broker's thread came back with a message, with a tick (of the one instance that counts the turns), or
+ * with the disconnection of a client. */
 void idem_settle_on_message(struct idem_settle *settle, int64_t now_ms);
-void idem_settle_on_tick(struct idem_settle *settle, bool whole_turn, int64_t now_ms);
+void idem_settle_on_tick(struct idem_settle *settle, int64_t now_ms);
 void idem_settle_on_disconnect(struct idem_settle *settle, const void *client,
                                bool broker_out_of_memory, int64_t now_ms);
+
+/* The tick has handed on what it had to. */
+void idem_settle_end_turn(struct idem_settle *settle);
 
 /* The broker has stopped. What is certain is completed; what the broker still had in its queue goes to
  * save, and is completed where save says that it is kept. */

@@ -219,6 +219,28 @@ static void test_a_clean_stop_loses_nothing_that_is_parked(void **state) {
     }
 }
 
+/* The broker frees what it takes from its queue; a stop right afterwards once read it, and published it again
+ * at the next start. */
+static void test_a_stop_leaves_alone_what_was_delivered_a_moment_ago(void **state) {
+    struct parking *parking =
+        parking_open(&(struct parking_options){.more = persistent}, state);
+    struct scene *scene = &parking->scene;
+    struct mqtt_message message = {
+        .topic = "orders/1",
+        .payload = "a",
+        .qos = scene->variant.qos,
+        .properties.user = {{"a", "property"}},
+    };
+    mqtt_publish_ok(scene_client(scene, "publisher"), &message);
+    EXPECT_NEXT(scene->watcher, "orders/1 a");
+    broker_stop(scene->broker);
+    assert_false(broker_logged(scene->broker, "handover.saved"));
+    broker_start(scene->broker);
+    scene_watch_again(scene);
+    mqtt_publish_ok(scene_client(scene, "publisher"), &message);
+    EXPECT_NEXT(scene->watcher, "$idem/duplicate/orders/1 a");
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         PARKING_EACH(test_later_copies_are_acknowledged_and_shown),
@@ -229,6 +251,7 @@ int main(void) {
         PARKING_QOS(test_two_brokers_deliver_each_key_once_in_all),
         PARKING_QOS(test_keys_outlive_a_restart),
         PARKING_QOS(test_a_clean_stop_loses_nothing_that_is_parked),
+        PARKING_QOS(test_a_stop_leaves_alone_what_was_delivered_a_moment_ago),
     };
     int status;
     if (parking_cannot_run(&status)) {

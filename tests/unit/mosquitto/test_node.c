@@ -146,6 +146,18 @@ static void what_waits_over_a_stop_is_told(void **state) {
     stage_stop(node);
 }
 
+/* Several instances share a node and tick at the end of the same turn. */
+static void ticks_of_other_instances_are_no_turns(void **state) {
+    (void)state;
+    struct idem_node *node = stage_open();
+    stage_turn(node);
+    receive(node, "payload", 2);
+    assert_int_equal(idem_node_on_tick(node, false), MOSQ_ERR_SUCCESS);
+    assert_int_equal(idem_node_on_tick(node, false), MOSQ_ERR_SUCCESS);
+    stage_stop(node);
+    assert_true(stage_logged("handover.saved: 1 messages"));
+}
+
 static void options_of_the_store_are_no_part_of_its_path(void **state) {
     (void)state;
     stage_configure(
@@ -371,6 +383,7 @@ int main(void) {
         STAGE_TEST(a_damaged_file_does_not_keep_the_broker_from_starting),
         STAGE_TEST(a_start_without_memory_loses_nothing),
         STAGE_TEST(what_waits_over_a_stop_is_told),
+        STAGE_TEST(ticks_of_other_instances_are_no_turns),
         STAGE_TEST(options_of_the_store_are_no_part_of_its_path),
         STAGE_TEST(a_store_in_memory_keeps_no_messages_either),
         STAGE_TEST(what_cannot_be_kept_over_a_stop_is_told_and_stays_in_doubt),

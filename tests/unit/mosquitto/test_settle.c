@@ -105,12 +105,17 @@ static void message_after(int64_t ms) {
     idem_settle_on_message(&settle, CLAIMED_MS + ms);
 }
 
-static void tick(void) {
-    idem_settle_on_tick(&settle, true, CLAIMED_MS);
+/* A tick that hands on what was parked. */
+static void tick_that_hands_on(const char *payload) {
+    idem_settle_on_tick(&settle, CLAIMED_MS);
+    if (payload != NULL) {
+        add(payload, "t", NULL);
+    }
+    idem_settle_end_turn(&settle);
 }
 
-static void tick_of_another_instance(void) {
-    idem_settle_on_tick(&settle, false, CLAIMED_MS);
+static void tick(void) {
+    tick_that_hands_on(NULL);
 }
 
 static void disconnect(const void *client, bool out_of_memory) {
@@ -189,27 +194,25 @@ static void a_disconnection_proves_it_a_turn_later(void **state) {
     hand_on("a");
     disconnect(&bob, false);
     assert_false(is_done("a"));
-    idem_settle_on_tick(&settle, true, CLAIMED_MS);
+    tick();
     disconnect(&bob, false); /* perhaps the broker is shutting down */
     assert_false(is_done("a"));
-    settle.turn++;
-    disconnect(&bob, false);
+    tick();
     assert_true(is_done("a"));
 }
 
-/* Several instances share a node and tick at the end of the same turn. */
-static void ticks_of_other_instances_are_no_turns(void **state) {
+static void what_a_tick_hands_on_is_done_with_the_next_event(void **state) {
     (void)state;
-    hand_on("a");
-    tick_of_another_instance();
-    tick_of_another_instance();
-    assert_false(is_done("a"));
-    tick();
-    tick_of_another_instance();
-    tick_of_another_instance();
+    tick_that_hands_on("a");
+    disconnect(&bob, false);
     assert_false(is_done("a"));
     message_after(0);
     assert_true(is_done("a"));
+
+    tick_that_hands_on("b");
+    assert_false(is_done("b"));
+    tick();
+    assert_true(is_done("b"));
 }
 
 static void where_the_broker_does_not_tick_a_second_must_pass(void **state) {
@@ -267,7 +270,6 @@ static void at_the_stop_what_the_broker_still_has_is_saved(void **state) {
     pass("passed");
     hand_on("second");
     tick();
-    tick_of_another_instance();
     hand_on("third");
     idem_settle_stop(&settle, CLAIMED_MS, save, &saving);
     assert_int_equal(saving.calls, 1);
@@ -277,6 +279,17 @@ static void at_the_stop_what_the_broker_still_has_is_saved(void **state) {
         assert_true(is_done(all[i]));
     }
     assert_int_equal(settle.count, 0);
+}
+
+/* What the last turn began with has been freed by the broker: it is not looked at, nor published twice. */
+static void at_the_stop_what_an_earlier_tick_handed_on_is_not_saved(void **state) {
+    (void)state;
+    struct saving saving = {.answer = true};
+    tick_that_hands_on("taken");
+    tick_that_hands_on("first");
+    idem_settle_stop(&settle, CLAIMED_MS, save, &saving);
+    assert_string_equal(saving.payloads, "first ");
+    assert_true(is_done("taken"));
 }
 
 static void what_cannot_be_saved_stays_pending(void **state) {
@@ -404,10 +417,11 @@ int main(void) {
         TEST(what_was_handed_on_is_the_brokers_even_then),
         TEST(a_message_handed_on_is_done_after_a_turn),
         TEST(a_disconnection_proves_it_a_turn_later),
-        TEST(ticks_of_other_instances_are_no_turns),
+        TEST(what_a_tick_hands_on_is_done_with_the_next_event),
         TEST(where_the_broker_does_not_tick_a_second_must_pass),
         TEST(where_it_ticks_time_proves_nothing),
         TEST(at_the_stop_what_the_broker_still_has_is_saved),
+        TEST(at_the_stop_what_an_earlier_tick_handed_on_is_not_saved),
         TEST(what_cannot_be_saved_stays_pending),
         TEST(with_nothing_left_nothing_is_saved),
         TEST(without_ticks_the_rest_is_left_in_doubt),
