@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # The whole story by itself, on private ports: MQTT through Mosquitto with the plugin, then AMQP through
-# idem-bridge between two ends of a RabbitMQ, with its keys in Redis. Orders are sent several times, and what
-# drops the copies is killed in the middle. Tables tell what arrived. Exit status 0 only if all of it is right.
+# idem-bridge between two ends of a RabbitMQ, with its keys in Redis, then both on that Redis. Orders are sent
+# several times, and what drops the copies is killed in the middle. Tables tell what arrived. Exit status 0 only
+# if all of it is right.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tools/broker.sh
@@ -11,6 +12,8 @@ cd "$(dirname "$0")/.."
 . tools/demo_mqtt.sh
 # shellcheck source=tools/demo_amqp.sh
 . tools/demo_amqp.sh
+# shellcheck source=tools/demo_both.sh
+. tools/demo_both.sh
 
 # shellcheck disable=SC2034 # used by what is sourced
 readonly orders=20 new_orders=10
@@ -82,6 +85,7 @@ touch "$dir"/{known,delivered,duplicates,quarantined}
 amqp_prepare # RabbitMQ takes its time to start; MQTT has its turn meanwhile
 mqtt_story
 amqp_story
+both_story
 
 echo
 if [ $failures != 0 ]; then

@@ -37,6 +37,7 @@ start_servers() {
   echo "RabbitMQ $(rabbitmqctl version), $(redis-server --version | cut -d' ' -f1-3)"
 }
 
+# The fingerprint is of what is in the bodies: amqp-publish ends each with a newline, mosquitto_pub does not.
 amqp_config() {
   cat >"$dir/bridge.yaml" <<END
 instance: demo-bridge
@@ -46,6 +47,7 @@ rules:
     match: {queue: orders.in}
     key: [property:idempotency-key, json:/order/id]
     scope: global
+    fingerprint: [json:/order/id, json:/total]
     on_store_failure: refuse
 bridge:
   source: {url: "$amqp_url/%2f", queue: orders.in, prefetch: 200}

@@ -80,27 +80,6 @@ static void pause_ms(long ms) {
     (void)nanosleep(&pause, NULL);
 }
 
-static void nothing_was_unexpected(struct bridge *bridge) {
-    assert_true(bridge_logged(bridge, "unexpected 0") > 0);
-    assert_int_equal(bridge_logged(bridge, "unexpected 0"),
-                     bridge_logged(bridge, "unexpected "));
-}
-
-/* What is held at a stop goes back to the queue: the other one, or the next run, sees it off. */
-static void run_until_through(struct bridge *bridge) {
-    int64_t deadline = testing_deadline();
-    for (;;) {
-        rabbitmq_wait_depth(client, "in", 0);
-        bridge_stop(bridge, EXIT_SUCCESS);
-        nothing_was_unexpected(bridge);
-        if (rabbitmq_depth(client, "in") == 0) {
-            return;
-        }
-        assert_int_not_equal(testing_remaining_ms(deadline), 0);
-        bridge_restart(bridge);
-    }
-}
-
 static void one_of_two_killed_again_and_again_loses_nothing(void **state) {
     const unsigned messages = 5000;
     static const struct setting one = {.instance = "one", .rule = ", lease: 2s"};
@@ -117,7 +96,7 @@ static void one_of_two_killed_again_and_again_loses_nothing(void **state) {
     }
     rabbitmq_wait_depth(client, "in", 0);
     bridge_stop(killed, EXIT_SUCCESS);
-    run_until_through(steady);
+    bridge_run_until_through(steady, client, "in");
     tally_check(client, "out", messages,
                 bridge_logged(steady, "copy.in_doubt") +
                     bridge_logged(killed, "copy.in_doubt"));
@@ -129,7 +108,7 @@ static void two_workers_share_a_queue(void **state) {
     struct bridge *bridge = start(&both, NULL);
     bridge_await(bridge, "link.up: source", 2);
     tally_publish(client, "in", 3000);
-    run_until_through(bridge);
+    bridge_run_until_through(bridge, client, "in");
     tally_check(client, "out", 3000, 0);
     assert_int_equal(bridge_logged(bridge, "copy.in_doubt"), 0);
     assert_int_equal(bridge_logged(bridge, "arrived 0"), 0); /* each had its share */
@@ -225,7 +204,7 @@ static void refuse_stops_the_consumption_until_the_store_is_back(void **state) {
     assert_int_equal(rabbitmq_depth(client, "in"), messages + messages / 3 - 100);
     assert_int_equal(rabbitmq_depth(client, "out"), 0);
     redis_start(&redis, redis.options);
-    run_until_through(bridge);
+    bridge_run_until_through(bridge, client, "in");
     tally_check(client, "out", messages, bridge_logged(bridge, "copy.in_doubt"));
     assert_true(bridge_logged(bridge, "unprotected 0") > 0);
 }
@@ -264,7 +243,7 @@ static void a_completion_is_tried_until_the_store_takes_it(void **state) {
     publish("in", "k");
     publish("in", "end");
     assert_string_equal(rabbitmq_take(client, "out"), "end");
-    run_until_through(bridge);
+    bridge_run_until_through(bridge, client, "in");
     assert_int_equal(bridge_logged(bridge, "copy.in_doubt"), 0);
     assert_int_equal(rabbitmq_depth(client, "out"), 0);
     proxy_stop(proxy);

@@ -180,6 +180,37 @@ void bridge_await(struct bridge *bridge, const char *text, unsigned count) {
     }
 }
 
+unsigned long bridge_figure(struct bridge *bridge, const char *name) {
+    char wanted[64];
+    unsigned long sum = 0;
+    (void)snprintf(wanted, sizeof wanted, " %s ", name);
+    char *log = bridge_log(bridge);
+    for (const char *line = strstr(log, "bridge.figures: "); line != NULL;
+         line = strstr(line + 1, "bridge.figures: ")) {
+        const char *at = strstr(line, wanted);
+        assert_non_null(at);
+        sum += strtoul(at + strlen(wanted), NULL, 10);
+    }
+    free(log);
+    return sum;
+}
+
+void bridge_run_until_through(struct bridge *bridge, struct rabbitmq *client,
+                              const char *queue) {
+    int64_t deadline = testing_deadline();
+    for (;;) {
+        rabbitmq_wait_depth(client, queue, 0);
+        bridge_stop(bridge, EXIT_SUCCESS);
+        assert_true(bridge_logged(bridge, "unexpected ") > 0);
+        assert_int_equal(bridge_figure(bridge, "unexpected"), 0);
+        if (rabbitmq_depth(client, queue) == 0) {
+            return;
+        }
+        assert_int_not_equal(testing_remaining_ms(deadline), 0);
+        bridge_restart(bridge);
+    }
+}
+
 static void show_log(struct bridge *bridge) {
     char *log = bridge_log(bridge);
     size_t length = strlen(log);

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 struct bridge;
+struct rabbitmq;
 
 /* Writes the configuration and starts the bridge. In the text @PORT@ is RabbitMQ's port, @DIR@ the bridge's
  * own directory; port 0 stands for RabbitMQ's own. Does not wait. */
@@ -44,6 +45,14 @@ int bridge_run_again(struct bridge *bridge);
 void bridge_await(struct bridge *bridge, const char *text, unsigned count);
 unsigned bridge_logged(struct bridge *bridge, const char *text);
 char *bridge_log(struct bridge *bridge); /* all of it; free it */
+
+/* The sum of a figure ("duplicates") over all runs that have ended well, as their last words name it. */
+unsigned long bridge_figure(struct bridge *bridge, const char *name);
+
+/* Stops it when the queue is empty, and as often as a stop leaves something in it, starts it again: what
+ * is held at a stop goes back. No run may have seen an event that it did not expect. */
+void bridge_run_until_through(struct bridge *bridge, struct rabbitmq *client,
+                              const char *queue);
 
 /* Test teardown: ends what still runs, removes directories; shows the log where IDEM_SHOW_LOG is set and
  * the test failed to stop its bridge itself. */
