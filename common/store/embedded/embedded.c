@@ -16,9 +16,9 @@
  *
  *   active      what changes now
  *   frozen      being journalled: the active group of a moment ago. When its time has
- *               come (commit=, counted from its first change) the writer swaps it for
- *               an empty one. Nobody changes it now, so the writer reads it without
- *               the mutex
+ *               come (commit= after its first change, or soon where someone waits for
+ *               it) the writer swaps it for an empty one. Nobody changes it now, so the
+ *               writer reads it without the mutex
  *   journalled  on disk, in the journal: each frozen group is copied into it when it is
  *               committed, some records at a time
  *   merging     the journalled table of a moment ago, swapped in the same way. The

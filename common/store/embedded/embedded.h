@@ -76,8 +76,10 @@ struct idem_writer {
     uint64_t journal_asked; /* groups up to this one are to be journalled at once, */
     uint64_t merge_asked;   /* or merged */
     struct idem_retry retries[IDEM_WORK_KINDS];
-    int64_t group_due_ns;  /* 0: the clock of the active group is not running yet */
-    int64_t group_rest_ns; /* no group before this, unless someone waits for it */
+    int64_t group_due_ns;    /* 0: the clock of the active group is not running yet */
+    int64_t awaited_due_ns;  /* 0: nobody waits for it yet */
+    int64_t group_rest_ns;   /* no group before this, unless someone waits for it, */
+    int64_t awaited_rest_ns; /* and none before this even then, unless it is due */
     int64_t merge_due_ns; /* if no bound is reached before; 0: its clock is not running */
     int64_t merge_rest_ns; /* no step before this, unless there is need for haste */
     int64_t sweep_due_ns;

@@ -111,6 +111,7 @@ static void enqueue(struct operation *operation, uint8_t *result) {
         .answer = operation->answer,
         .result = result,
     };
+    operation->wake_writer |= group->waiters.first == NULL;
     idem_waiters_append(&group->waiters, operation->waiter);
     operation->waiter = NULL;
 }

@@ -2,12 +2,19 @@
  * When the writer thread does what: group by group, merges in between, and not more
  * than it must.
  *
- * A group is due commit= after its first change. A merge is due when a quarter of the
- * front waits for one, or some time after the first record has begun to. After each
- * piece of work the writer rests four times as long as the piece took of the processor,
- * so that it takes a fifth of a core at most: a group rests after a group, a merge
- * after either. Rests end when someone waits for durability, when a sync asks, or when
- * the front is half full. */
+ * A group is due commit= after its first change, or a moment after someone waits for it.
+ * Who waits has a window of so many messages under way, and whatever one of them waits
+ * longer is taken off its throughput: ten milliseconds for a claim, and ten more for
+ * its completion, cost the bridge a fifth. A burst comes within the moment, and what
+ * comes while a group is written makes the next one, so that a slow disk makes large
+ * groups of its own accord.
+ *
+ * A merge is due when a quarter of the front waits for one, or some time after the
+ * first record has begun to. After each piece of work the writer rests four times as
+ * long as the piece took of the processor, so that it takes a fifth of a core at most:
+ * a group rests after a group, a merge after either. A group that someone waits for
+ * rests only as long as the one before took, for half of a core at most. Rests end when
+ * a sync asks, or when the front is half full. */
 #include "store/embedded/embedded.h"
 
 #include <idem/clock.h>
@@ -19,6 +26,7 @@
 #define MERGE_AFTER_NS (30 * 1000 * MS)
 #define REST_MOST_NS   (1000 * MS)
 #define REST_TIMES     4
+#define GATHER_NS      (MS / 2) /* a burst of operations that are waited for */
 #define SWEEP_ROUNDS                                                                     \
     2 /* after the last change: the round that was under way, and a whole one */
 
@@ -36,6 +44,17 @@ static int64_t sooner(int64_t a, int64_t b) {
 
 void idem_pace_frozen(struct idem_embedded *embedded) {
     embedded->writer.group_due_ns = idem_clock_monotonic_ns() + embedded->interval_ns;
+    embedded->writer.awaited_due_ns = 0;
+}
+
+/* Of a group that someone waits for. */
+static int64_t awaited_due(struct idem_embedded *embedded) {
+    struct idem_writer *writer = &embedded->writer;
+    if (writer->awaited_due_ns == 0) {
+        writer->awaited_due_ns = idem_clock_monotonic_ns() + GATHER_NS;
+    }
+    return sooner(writer->group_due_ns,
+                  later(writer->awaited_due_ns, writer->awaited_rest_ns));
 }
 
 static int64_t group_due(struct idem_embedded *embedded) {
@@ -55,7 +74,7 @@ static int64_t group_due(struct idem_embedded *embedded) {
         writer->group_due_ns = idem_clock_monotonic_ns() + embedded->interval_ns;
     }
     return embedded->active.waiters.first != NULL
-               ? writer->group_due_ns
+               ? awaited_due(embedded)
                : later(writer->group_due_ns, writer->group_rest_ns);
 }
 
@@ -120,6 +139,7 @@ static void rest(struct idem_embedded *embedded, enum idem_work work, int64_t co
     int64_t rest_ns = sooner(REST_TIMES * cost_ns, REST_MOST_NS);
     if (work == IDEM_WORK_JOURNAL) {
         writer->group_rest_ns = now_ns + rest_ns;
+        writer->awaited_rest_ns = now_ns + sooner(cost_ns, REST_MOST_NS);
     } else {
         writer->sweep_due_ns = now_ns + SWEEP_EVERY_NS;
     }

@@ -95,6 +95,23 @@ static void groups_are_committed_without_being_asked(void **state) {
     assert_int_equal(stats_of(box).keys, 1);
 }
 
+/* Also when the writer sleeps already, after a change that nobody waits for. */
+static void a_group_that_someone_waits_for_is_written_before_its_time(void **state) {
+    (void)state;
+    struct stores_box box = {.store = NULL};
+    struct stores_answer claimed = {.calls = 0};
+    stores_make(&box, URL "?commit=10s");
+    stores_put_done(&box, 1, T0, HOUR);
+    testing_pause();
+    int64_t start = idem_clock_monotonic_ns();
+    stores_submit_claim(&box, 2, T0, &claimed);
+    stores_await(box.store, &claimed);
+    assert_true(idem_clock_monotonic_ns() - start < INT64_C(8000000000));
+    assert_int_equal(claimed.answer.code, IDEM_OK);
+    assert_int_equal(stats_of(&box).commits, 1);
+    stores_remove(&box);
+}
+
 static void a_front_half_full_is_written_before_its_time(void **state) {
     (void)state;
     struct stores_box box = {.store = NULL};
@@ -432,6 +449,7 @@ int main(void) {
         CASE(a_new_file_is_private),
         CASE(a_claim_that_ends_within_its_group_costs_no_commit),
         CASE(groups_are_committed_without_being_asked),
+        cmocka_unit_test(a_group_that_someone_waits_for_is_written_before_its_time),
         cmocka_unit_test(a_front_half_full_is_written_before_its_time),
         cmocka_unit_test(results_count_against_the_front),
         CASE(what_a_callback_submits_while_closing_is_refused),
