@@ -3,6 +3,7 @@
 
 # CC, CFLAGS and LDFLAGS are the user's; CC=clang works.
 PREFIX  ?= /usr/local
+LIBDIR  ?= $(PREFIX)/lib
 DESTDIR ?=
 WERROR  ?= 1
 PORT    ?= 1883
@@ -15,6 +16,12 @@ JOBS := -j$(shell nproc 2>/dev/null || echo 1)
 
 comma := ,
 BUILD := build$(if $(SANITIZER),/$(subst $(comma),-,$(SANITIZER)))
+
+VERSION := $(shell sed -n 's/^.define IDEM_VERSION *"\(.*\)"/\1/p' common/include/idem/version.h)
+# Rises when a program that was built with an older libidem.so would not work with this one any more:
+# docs/guide/library.md says what is promised. common/libidem.map has it, too.
+ABI := 0
+SONAME := libidem.so.$(ABI)
 
 PACKAGES := lmdb libsodium json-c yaml-0.1 hiredis
 # TLS to Redis, where OpenSSL is there; without it rediss:// is refused. OPENSSL= leaves it out.
@@ -71,8 +78,9 @@ $(BUILD)/libidem.a: $(COMMON_OBJ)
 	@rm -f $@
 	$(call say,AR)$(AR) rcs $@ $^
 
-$(BUILD)/libidem.so: $(COMMON_OBJ)
-	$(call say,LD)$(CC) -shared -Wl,-soname,libidem.so.0 $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
+$(BUILD)/libidem.so: $(COMMON_OBJ) common/libidem.map
+	$(call say,LD)$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=common/libidem.map \
+	  $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $(COMMON_OBJ) $(LIB_LIBS)
 
 # The library's symbols stay inside the plugin: the broker has a name space of its own.
 $(BUILD)/mosquitto_idem.so: $(PLUGIN_OBJ) $(BUILD)/libidem.a
@@ -102,18 +110,22 @@ demo: ## the whole story by itself, both brokers: duplicates in, one copy of eac
 
 ##@ Installing
 install: all ## install into $(DESTDIR)$(PREFIX)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/idem $(DESTDIR)$(PREFIX)/include/idem \
-	  $(DESTDIR)$(PREFIX)/share/doc/idem/examples
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR)/idem $(DESTDIR)$(LIBDIR)/pkgconfig \
+	  $(DESTDIR)$(PREFIX)/include/idem $(DESTDIR)$(PREFIX)/share/doc/idem/examples
 	install -m 755 $(BUILD)/idem-bridge $(BUILD)/idemctl $(DESTDIR)$(PREFIX)/bin/
-	install -m 644 $(BUILD)/mosquitto_idem.so $(DESTDIR)$(PREFIX)/lib/idem/
-	install -m 644 $(BUILD)/libidem.a $(DESTDIR)$(PREFIX)/lib/
-	install -m 755 $(BUILD)/libidem.so $(DESTDIR)$(PREFIX)/lib/libidem.so.0
-	ln -sf libidem.so.0 $(DESTDIR)$(PREFIX)/lib/libidem.so
+	install -m 644 $(BUILD)/mosquitto_idem.so $(DESTDIR)$(LIBDIR)/idem/
+	install -m 644 $(BUILD)/libidem.a $(DESTDIR)$(LIBDIR)/
+	install -m 755 $(BUILD)/libidem.so $(DESTDIR)$(LIBDIR)/libidem.so.$(VERSION)
+	ln -sf libidem.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libidem.so
 	install -m 644 common/include/idem/*.h $(DESTDIR)$(PREFIX)/include/idem/
-	install -d $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 644 docs/man/idemctl.1 docs/man/idem-bridge.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|; s|@VERSION@|$(VERSION)|; s|@PACKAGES@|$(PACKAGES)|' \
+	  common/idem.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/idem.pc
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man3
+	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 docs/man/*.3 $(DESTDIR)$(PREFIX)/share/man/man3/
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/idem/
-	install -m 644 examples/*.yaml examples/*.conf $(DESTDIR)$(PREFIX)/share/doc/idem/examples/
+	install -m 644 examples/*.yaml examples/*.conf examples/*.c $(DESTDIR)$(PREFIX)/share/doc/idem/examples/
 
 clean: ## remove build/
 	rm -rf build

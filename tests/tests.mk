@@ -18,6 +18,13 @@ CONTRACT_TESTS    := $(call test_program,$(CONTRACT_SRC))
 INTEGRATION_TESTS := $(call test_program,$(INTEGRATION_SRC))
 ALL_TESTS := $(UNIT_TESTS) $(CONTRACT_TESTS) $(INTEGRATION_TESTS)
 
+# The library as its users have it: installed, found by pkg-config, and the example built against it.
+STAGE := $(abspath $(BUILD))/stage
+RECEIVER := $(BUILD)/examples/receiver
+# An interpreter cannot load what a sanitizer has been built into.
+LIBRARY_TESTS := $(patsubst tests/%.sh,$(BUILD)/tests/%,$(wildcard tests/library/test_*.sh)) \
+  $(if $(SANITIZER),,$(patsubst tests/%.py,$(BUILD)/tests/%,$(wildcard tests/library/test_*.py)))
+
 $(BUILD)/obj/tests/%.o: EXTRA_CFLAGS += $(TEST_CFLAGS)
 
 # The command is tested as its users call it.
@@ -58,6 +65,27 @@ $(filter-out $(PLUGIN_TESTS) $(RABBIT_TESTS),$(ALL_TESTS)): $(BUILD)/tests/%: $(
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) $(WRAP) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS)
 
+$(STAGE)/installed: $(PROGRAMS) $(wildcard common/include/idem/*.h) common/idem.pc.in
+	@rm -rf $(@D)
+	@$(MAKE) --no-print-directory -s install DESTDIR= PREFIX=$(STAGE) LIBDIR=$(STAGE)/lib
+	@touch $@
+
+$(RECEIVER): examples/receiver.c $(STAGE)/installed
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(WARNINGS) $(CFLAGS) $(LDFLAGS) $(if $(SANITIZER),-fsanitize=$(SANITIZER)) \
+	  -Wl,-rpath,$(STAGE)/lib -o $@ $< \
+	  $$(PKG_CONFIG_PATH=$(STAGE)/lib/pkgconfig pkg-config --cflags --libs idem librabbitmq)
+
+# They find the rest by their own place: tests/library/test_X becomes $(BUILD)/tests/library/test_X.
+$(BUILD)/tests/library/%: tests/library/%.sh $(RECEIVER)
+	@install -D -m 755 $< $@
+
+$(BUILD)/tests/library/%: tests/library/%.py $(STAGE)/installed
+	@install -D -m 755 $< $@
+
+$(BUILD)/obj/tests/integration/test_rabbitmq_%.o: EXTRA_CFLAGS += -DRECEIVER='"$(abspath $(RECEIVER))"'
+$(filter $(BUILD)/tests/integration/test_rabbitmq_%,$(ALL_TESTS)): | $(RECEIVER)
+
 # The fault harness, and a bridge that ends itself at the point that IDEM_FAULT names: in a folder of its own.
 FAULTS_SRC  := $(wildcard tests/faults/*.c)
 FAULTS_TEST := $(BUILD)/tests/faults/test_faults
@@ -80,10 +108,10 @@ check: deps ## install what is missing, build, and run every test with real brok
 	@$(if $(SANITIZER),,tests/valgrind.sh --quick)
 	@tests/run.sh $(BUILD)
 
-tests: $(ALL_TESTS) $(FAULTS_TEST) $(FAULTY_BRIDGE)
+tests: $(ALL_TESTS) $(LIBRARY_TESTS) $(FAULTS_TEST) $(FAULTY_BRIDGE)
 
-unit: all $(UNIT_TESTS) $(CONTRACT_TESTS) ## the tests that need no server
-	@tests/run.sh $(BUILD) unit contract
+unit: all $(UNIT_TESTS) $(CONTRACT_TESTS) $(LIBRARY_TESTS) ## the tests that need no server
+	@tests/run.sh $(BUILD) unit contract library
 
 asan: ## every test with the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory check SANITIZER=address,undefined

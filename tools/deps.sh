@@ -40,6 +40,9 @@ test     command:openssl                 openssl
 test     command:/usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server
 test     library:cmocka                  libcmocka-dev
 test     command:valgrind                valgrind
+test     command:g++                     g++
+test     command:nm                      binutils
+test     command:python3                 python3
 lint     command:clang                   clang
 lint     command:clang-format            clang-format
 lint     command:clang-tidy              clang-tidy

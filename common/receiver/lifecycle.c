@@ -2,9 +2,11 @@
  * A receiver's life: opening, its rules, its owner's name, closing. */
 #include "receiver/internal.h"
 
-#include <idem/clock.h>
+#include "base/options.h"
+#include "receiver/owner.h"
 
-#include <sodium.h>
+#include <idem/version.h>
+
 #include <stdlib.h>
 
 #define FAILURE_LOG_INTERVAL_MS 10000
@@ -100,26 +102,6 @@ enum idem_code idem_receiver_set_rules(struct idem_receiver *receiver,
     return IDEM_OK;
 }
 
-/* Rises with each start as long as the clock does; the random bits keep apart two starts in one
- * millisecond. */
-static uint64_t new_incarnation(void) {
-    return (uint64_t)idem_clock_wall_ms() << 20 | (randombytes_random() & 0xFFFFF);
-}
-
-/* The instance's name decides alone: neither secret nor rules, which may change between two starts. */
-static struct idem_owner owner_of(const char *instance, uint64_t incarnation) {
-    struct idem_owner owner = {0, incarnation != 0 ? incarnation : new_incarnation()};
-    struct idem_span name = idem_span_text(instance);
-    struct idem_secret secret;
-    struct idem_digest digest;
-    idem_secret_default(&secret);
-    idem_digest_of(&digest, &secret, IDEM_DOMAIN_OWNER, &name, 1);
-    for (size_t i = 0; i < sizeof owner.instance; i++) {
-        owner.instance |= (uint64_t)digest.bytes[i] << (8 * i);
-    }
-    return owner;
-}
-
 static enum idem_code receiver_init(struct idem_receiver *receiver,
                                     const struct idem_receiver_options *options,
                                     struct idem_error *error) {
@@ -137,7 +119,7 @@ static enum idem_code receiver_init(struct idem_receiver *receiver,
     if (code != IDEM_OK) {
         return code;
     }
-    receiver->owner = owner_of(options->instance, options->incarnation);
+    receiver->owner = idem_owner_of(options->instance, options->incarnation);
     code = idem_workspace_open(&receiver->workspace);
     if (code != IDEM_OK) {
         return idem_error_set(error, code, 0, "out of memory");
@@ -145,12 +127,17 @@ static enum idem_code receiver_init(struct idem_receiver *receiver,
     return idem_receiver_set_rules(receiver, options->rules, error);
 }
 
-enum idem_code idem_receiver_open(struct idem_receiver **receiver,
-                                  const struct idem_receiver_options *options,
-                                  struct idem_error *error) {
+enum idem_code idem_receiver_open_sized(struct idem_receiver **receiver,
+                                        const struct idem_receiver_options *options,
+                                        size_t options_size, struct idem_error *error) {
+    struct idem_receiver_options own;
     *receiver = NULL;
-    if (options->store == NULL || options->instance == NULL ||
-        options->instance[0] == '\0') {
+    if (!idem_options_read(&own, sizeof own, options, options_size)) {
+        return idem_error_set(error, IDEM_ERR_UNSUPPORTED, 0,
+                              "libidem %s does not know all of these receiver options",
+                              idem_version());
+    }
+    if (own.store == NULL || own.instance == NULL || own.instance[0] == '\0') {
         return idem_error_set(error, IDEM_ERR_INVALID, 0,
                               "a receiver needs a store and an instance name");
     }
@@ -158,7 +145,7 @@ enum idem_code idem_receiver_open(struct idem_receiver **receiver,
     if (opened == NULL) {
         return idem_error_set(error, IDEM_ERR_NOMEM, 0, "out of memory");
     }
-    enum idem_code code = receiver_init(opened, options, error);
+    enum idem_code code = receiver_init(opened, &own, error);
     if (code != IDEM_OK) {
         idem_receiver_close(opened);
         return code;

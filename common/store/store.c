@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * The public face of all stores: which backend a URL names, and arguments checked in
  * one place. */
+#include "base/options.h"
 #include "store/answer.h"
 #include "store/backend.h"
 #include "store/recent/recent.h"
 #include "store/record.h"
+
+#include <idem/version.h>
 
 struct backend {
     const char *scheme; /* what a URL of it begins with */
@@ -59,16 +62,22 @@ static enum idem_code put_in_front(struct idem_store **store,
     return code;
 }
 
-enum idem_code idem_store_open(struct idem_store **store,
-                               const struct idem_store_options *options,
-                               struct idem_error *error) {
-    const struct backend *backend = find_backend(options->url, error);
+enum idem_code idem_store_open_sized(struct idem_store **store,
+                                     const struct idem_store_options *options,
+                                     size_t options_size, struct idem_error *error) {
+    struct idem_store_options own;
     *store = NULL;
+    if (!idem_options_read(&own, sizeof own, options, options_size)) {
+        return idem_error_set(error, IDEM_ERR_UNSUPPORTED, 0,
+                              "libidem %s does not know all of these store options",
+                              idem_version());
+    }
+    const struct backend *backend = find_backend(own.url, error);
     if (backend == NULL) {
         return IDEM_ERR_INVALID;
     }
-    enum idem_code code = backend->open(store, options, error);
-    return code == IDEM_OK ? put_in_front(store, options, error) : code;
+    enum idem_code code = backend->open(store, &own, error);
+    return code == IDEM_OK ? put_in_front(store, &own, error) : code;
 }
 
 void idem_store_close(struct idem_store *store) {

@@ -7,6 +7,10 @@
 #include <idem/error.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Milliseconds since 1970-01-01 UTC. Records keep wall-clock times, since they outlive
  * processes. */
 IDEM_API int64_t idem_clock_wall_ms(void);
@@ -18,5 +22,9 @@ IDEM_API int64_t idem_clock_monotonic_ns(void);
 /* Nanoseconds of the processor that the calling thread has taken: for work that must be
  * paced. */
 IDEM_API int64_t idem_clock_thread_ns(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -6,6 +6,10 @@
 #include <idem/log.h>
 #include <idem/rule.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum idem_store_wait {
     IDEM_WAIT_DEFAULT, /* park for a remote store, at once for an embedded one */
     IDEM_WAIT_PARK,
@@ -87,5 +91,9 @@ IDEM_API IDEM_MUST_USE enum idem_code idem_config_parse(struct idem_config *conf
                                                         struct idem_error *error);
 
 IDEM_API void idem_config_fini(struct idem_config *config);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -6,6 +6,10 @@
 #include <idem/error.h>
 #include <idem/span.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define IDEM_DIGEST_SIZE     16
 #define IDEM_DIGEST_HEX_SIZE (2 * IDEM_DIGEST_SIZE + 1)
 #define IDEM_SECRET_SIZE     32
@@ -55,5 +59,9 @@ IDEM_API void idem_digest_hex(const struct idem_digest *digest, char *hex);
 
 /* The inverse; false where text is not 32 hexadecimal digits. */
 IDEM_API bool idem_digest_parse(struct idem_digest *digest, const char *text);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

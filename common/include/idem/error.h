@@ -13,6 +13,10 @@
 #define IDEM_API
 #endif
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Every code has a text (idem_code_text) and a line in docs/reference/errors.md. */
 enum idem_code {
     IDEM_OK = 0,
@@ -53,5 +57,9 @@ IDEM_API enum idem_code idem_error_set(struct idem_error *error, enum idem_code 
 
 /* A fixed, static text for a code; "unknown error" outside the enumeration. */
 IDEM_API const char *idem_code_text(enum idem_code code);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

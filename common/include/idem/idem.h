@@ -8,6 +8,7 @@
 #include <idem/digest.h>
 #include <idem/error.h>
 #include <idem/identity.h>
+#include <idem/inbox.h>
 #include <idem/log.h>
 #include <idem/message.h>
 #include <idem/receiver.h>

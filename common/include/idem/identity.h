@@ -5,6 +5,10 @@
 
 #include <idem/rule.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum idem_identity_status {
     IDEM_IDENTITY_OK,
     IDEM_IDENTITY_NO_KEY, /* no extractor of the key yielded a value within the limits */
@@ -55,5 +59,9 @@ IDEM_API size_t idem_propagated_key(const struct idem_rule *rule,
                                     const struct idem_digest *digest,
                                     const struct idem_key_part *parts, size_t parts_count,
                                     char *out, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -5,6 +5,10 @@
 
 #include <idem/error.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum idem_log_level {
     IDEM_LOG_ERROR,
     IDEM_LOG_WARNING,
@@ -41,5 +45,9 @@ IDEM_API const char *idem_log_level_name(enum idem_log_level level);
 /* A sink that writes to standard error; context is a const enum idem_log_format *. */
 IDEM_API void idem_log_stderr(void *context, enum idem_log_level level, const char *event,
                               const char *text);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -5,6 +5,10 @@
 
 #include <idem/span.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum idem_protocol {
     IDEM_PROTOCOL_MQTT,
     IDEM_PROTOCOL_AMQP,
@@ -34,5 +38,9 @@ struct idem_message {
     void *property_source; /* handed to property */
     bool deletion;         /* a retained delete: idempotent by nature, always passes */
 };
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

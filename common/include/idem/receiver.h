@@ -8,6 +8,10 @@
 #include <idem/store.h>
 #include <idem/verdict.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct idem_receiver;
 
 /* Whether one more copy can be kept until the store has answered. */
@@ -66,9 +70,22 @@ struct idem_delivery {
 typedef void idem_receiver_decided(void *arg, struct idem_delivery *delivery);
 typedef void idem_receiver_settled(void *arg, enum idem_code code);
 
-IDEM_API IDEM_MUST_USE enum idem_code
+static inline IDEM_MUST_USE enum idem_code
 idem_receiver_open(struct idem_receiver **receiver,
                    const struct idem_receiver_options *options, struct idem_error *error);
+
+/* The same for a caller with its own idea of how long the options are; see idem_store_open_sized. */
+IDEM_API IDEM_MUST_USE enum idem_code
+idem_receiver_open_sized(struct idem_receiver **receiver,
+                         const struct idem_receiver_options *options, size_t options_size,
+                         struct idem_error *error);
+
+static inline enum idem_code
+idem_receiver_open(struct idem_receiver **receiver,
+                   const struct idem_receiver_options *options,
+                   struct idem_error *error) {
+    return idem_receiver_open_sized(receiver, options, sizeof *options, error);
+}
 
 /* Copies that the store has not answered yet are never decided, settlements never reported; the claims
  * stay as they are in the store. NULL is accepted. Not from inside a callback. */
@@ -125,5 +142,9 @@ struct idem_receiver_counts {
 IDEM_API size_t idem_receiver_counts(const struct idem_receiver *receiver,
                                      struct idem_receiver_counts *total,
                                      struct idem_rule_counts *rules, size_t rules_max);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -6,6 +6,10 @@
 #include <idem/digest.h>
 #include <idem/message.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define IDEM_RULES_MAX      256
 #define IDEM_EXTRACTORS_MAX 16 /* of one key, fingerprint or scope */
 #define IDEM_KEY_MAX        4096 /* bytes of one extracted value; longer counts as missing */
@@ -154,5 +158,9 @@ IDEM_API bool idem_topic_filter_valid(struct idem_span filter);
 
 /* AMQP topic patterns: words between dots, * one word, # none or more. Pure. */
 IDEM_API bool idem_pattern_matches(struct idem_span pattern, struct idem_span words);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

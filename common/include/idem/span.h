@@ -8,6 +8,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct idem_span {
     const uint8_t *data; /* NULL only when len is 0 */
     size_t len;
@@ -26,5 +30,9 @@ static inline struct idem_span idem_span_text(const char *text) {
 static inline bool idem_span_equal(struct idem_span a, struct idem_span b) {
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -17,6 +17,10 @@
 #include <idem/error.h>
 #include <idem/log.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Who holds a claim: a hash of the instance's name, and a number that is new at every start. A record
  * with our instance and another incarnation was left by ourselves before a crash. */
 struct idem_owner {
@@ -185,9 +189,22 @@ struct idem_store_options {
 /* Opens the backend that the URL names. Blocks on disk. *store is NULL on error.
  * IDEM_ERR_INVALID (URL), _UNSUPPORTED (a backend that this build lacks), _BUSY, _FORMAT, _VERSION,
  * _IO, _NOMEM; the text says what to do. */
-IDEM_API IDEM_MUST_USE enum idem_code
+static inline IDEM_MUST_USE enum idem_code
 idem_store_open(struct idem_store **store, const struct idem_store_options *options,
                 struct idem_error *error);
+
+/* The same for a caller with its own idea of how long the options are: what it does not know is zero. So
+ * options may grow at their end without breaking a program that was built before.
+ * IDEM_ERR_UNSUPPORTED: the program is newer than the library, and uses an option that came later. */
+IDEM_API IDEM_MUST_USE enum idem_code
+idem_store_open_sized(struct idem_store **store, const struct idem_store_options *options,
+                      size_t options_size, struct idem_error *error);
+
+static inline enum idem_code idem_store_open(struct idem_store **store,
+                                             const struct idem_store_options *options,
+                                             struct idem_error *error) {
+    return idem_store_open_sized(store, options, sizeof *options, error);
+}
 
 /* Whether a URL is well-formed and names a known backend, without opening it. */
 IDEM_API IDEM_MUST_USE enum idem_code idem_store_url_check(const char *url,
@@ -219,5 +236,9 @@ IDEM_API int idem_store_poll_fd(struct idem_store *store);
 IDEM_API void idem_store_dispatch(struct idem_store *store);
 IDEM_API IDEM_MUST_USE enum idem_code idem_store_sync(struct idem_store *store,
                                                       struct idem_error *error);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

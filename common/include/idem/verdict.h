@@ -5,6 +5,10 @@
 
 #include <idem/rule.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What is known of a copy. Each has a name, a counter, and a row for each policy in decide.c. */
 enum idem_reason {
     IDEM_REASON_NO_RULE,       /* no rule matched */
@@ -39,5 +43,9 @@ idem_decide(enum idem_reason reason, const struct idem_policies *policies, bool 
 IDEM_API const char *idem_reason_name(enum idem_reason reason);
 IDEM_API const char *idem_verdict_name(enum idem_verdict verdict);
 IDEM_API const char *idem_action_name(enum idem_action action);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
