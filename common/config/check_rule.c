@@ -96,6 +96,48 @@ static enum idem_code check_times(struct idem_config_reader *reader,
     return IDEM_OK;
 }
 
+/* Where a message may ask for less than it may at least, or for less than the lease, it would never get
+ * what it asks for. */
+static enum idem_code check_ttl_header(struct idem_config_reader *reader,
+                                       const struct idem_rule *rule) {
+    const struct idem_ttl_header *header = &rule->ttl_header;
+    int64_t max_ms = header->max_ms > 0 ? header->max_ms : rule->ttl_ms;
+    char least[32];
+    char most[32];
+    bool given = idem_config_place(reader, "rules[].ttl_header.min", rule->line);
+    idem_config_duration_text(least, sizeof least, header->min_ms);
+    if (given && header->min_ms <= rule->lease_ms) {
+        idem_config_duration_text(most, sizeof most, rule->lease_ms);
+        return idem_config_refuse(reader,
+                                  "the shortest ttl (%s) is not longer than the lease "
+                                  "(%s); make it longer or the lease shorter",
+                                  least, most);
+    }
+    idem_config_duration_text(most, sizeof most, max_ms);
+    if (given && header->min_ms > max_ms) {
+        return idem_config_refuse(
+            reader, "the shortest ttl (%s) is longer than the longest (%s)", least, most);
+    }
+    if (idem_config_place(reader, "rules[].ttl_header.max", rule->line) &&
+        max_ms <= rule->lease_ms) {
+        return idem_config_refuse(
+            reader, "the longest ttl (%s) is not longer than the lease", most);
+    }
+    return IDEM_OK;
+}
+
+static enum idem_code check_replay(struct idem_config_reader *reader,
+                                   const struct idem_rule *rule) {
+    (void)idem_config_place(reader, "rules[].on_duplicate", rule->line);
+    if (rule->strategy == IDEM_STRATEGY_SEQUENCE &&
+        rule->policies.on_duplicate == IDEM_ACTION_REPLAY) {
+        return idem_config_refuse(
+            reader, "strategy: sequence keeps a mark for all numbers and no "
+                    "result of any to replay; use drop, or strategy: key");
+    }
+    return IDEM_OK;
+}
+
 /* A literal that can become the whole key makes unlike messages one; what follows the payload, which
  * every message has, is never reached. */
 static enum idem_code check_key(struct idem_config_reader *reader,
@@ -105,10 +147,12 @@ static enum idem_code check_key(struct idem_config_reader *reader,
     (void)idem_config_place(reader, "rules[].key", rule->line);
     for (size_t i = 0; i < key->count; i++) {
         literals += key->items[i].kind == IDEM_EXTRACT_TEXT;
-        if (!key->joined && key->items[i].kind == IDEM_EXTRACT_PAYLOAD &&
-            i + 1 < key->count) {
-            return idem_config_refuse(reader, "payload always yields a value, so that "
-                                              "nothing after it is used; put it last");
+        bool payload = key->items[i].kind == IDEM_EXTRACT_PAYLOAD ||
+                       key->items[i].kind == IDEM_EXTRACT_PAYLOAD_SHA256;
+        if (!key->joined && payload && i + 1 < key->count) {
+            return idem_config_refuse(reader,
+                                      "the payload always yields a value, so that "
+                                      "nothing after it is used; put it last");
         }
     }
     if (rule->scope.kind != IDEM_SCOPE_BY && literals > 0 &&
@@ -143,8 +187,14 @@ enum idem_code idem_config_check_rule(struct idem_config_reader *reader,
         code = check_times(reader, draft);
     }
     if (code == IDEM_OK) {
+        code = check_ttl_header(reader, rule);
+    }
+    if (code == IDEM_OK) {
+        code = check_replay(reader, rule);
+    }
+    if (code == IDEM_OK) {
         code = check_key(reader, rule);
         remark_unused(reader, rule);
     }
-    return code;
+    return code == IDEM_OK ? idem_config_check_reach(reader, rule) : code;
 }

@@ -23,6 +23,7 @@ static const char *const type_texts[IDEM_SCHEMA_TYPE_COUNT] = {
     [IDEM_SCHEMA_SCOPE] = "word, or {by: extractors}",
     [IDEM_SCHEMA_FINGERPRINT] = "none, extractor, or list of them",
     [IDEM_SCHEMA_PARAMETERS] = "list",
+    [IDEM_SCHEMA_NAMES] = "name of a property, or list of them",
 };
 
 static const struct idem_schema_part *const parts[IDEM_SCHEMA_PARTS] = {

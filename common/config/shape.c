@@ -246,31 +246,74 @@ enum idem_code idem_config_parameters_node(struct idem_config_reader *reader,
     return code;
 }
 
-/* Several URLs are several brokers of one cluster: a list has no place for a database. */
-enum idem_code idem_config_amqp_urls(struct idem_config_reader *reader,
-                                     const struct idem_schema_row *row, void *field,
-                                     yaml_node_t *node) {
-    const struct idem_schema_row *amqp = idem_schema_find("bridge.source.url");
-    char **urls = field;
-    (void)row;
-    reader->line = idem_config_line(node);
-    if (node->type != YAML_SEQUENCE_NODE) {
-        return idem_config_refuse(reader, "a mapping where a URL belongs; write "
-                                          "amqp://HOST or [amqp://HOST, ...]");
-    }
+/* A list of 1 to most texts, each put into a field of its own. */
+static enum idem_code few_texts(struct idem_config_reader *reader,
+                                const struct idem_schema_row *row, char **fields,
+                                size_t most, idem_config_setter *set, yaml_node_t *node) {
     const yaml_node_item_t *item = node->data.sequence.items.start;
     size_t count = (size_t)(node->data.sequence.items.top - item);
-    if (count == 0 || count > IDEM_URLS_MAX) {
-        return idem_config_refuse(reader, "a list of %zu URLs; write 1 to %d", count,
-                                  IDEM_URLS_MAX);
+    if (count == 0 || count > most) {
+        return idem_config_refuse(reader, "a list of %zu; write 1 to %zu", count, most);
     }
     enum idem_code code = IDEM_OK;
     for (size_t i = 0; i < count && code == IDEM_OK; i++) {
         const char *text = "";
         code = idem_config_scalar(reader, node_at(reader, item[i]), &text);
         if (code == IDEM_OK) {
-            code = idem_config_amqp_url(reader, amqp, &urls[i], text);
+            code = set(reader, row, &fields[i], text);
         }
     }
     return code;
+}
+
+/* Several URLs are several brokers of one cluster: a list has no place for a database. */
+enum idem_code idem_config_amqp_urls(struct idem_config_reader *reader,
+                                     const struct idem_schema_row *row, void *field,
+                                     yaml_node_t *node) {
+    const struct idem_schema_row *amqp = idem_schema_find("bridge.source.url");
+    (void)row;
+    reader->line = idem_config_line(node);
+    if (node->type != YAML_SEQUENCE_NODE) {
+        return idem_config_refuse(reader, "a mapping where a URL belongs; write "
+                                          "amqp://HOST or [amqp://HOST, ...]");
+    }
+    return few_texts(reader, amqp, field, IDEM_URLS_MAX, idem_config_amqp_url, node);
+}
+
+static enum idem_code property_name(struct idem_config_reader *reader,
+                                    const struct idem_schema_row *row, void *field,
+                                    const char *text) {
+    (void)row;
+    if (text[0] == '\0' || strlen(text) > IDEM_NAME_MAX) {
+        return idem_config_refuse(reader, "a property's name has 1 to %d bytes",
+                                  IDEM_NAME_MAX);
+    }
+    return idem_config_replace(reader, field, text);
+}
+
+/* What a default had put there goes. */
+static void forget_names(char **names) {
+    for (size_t i = 0; i < IDEM_PROPAGATED_MAX; i++) {
+        free(names[i]);
+        names[i] = NULL;
+    }
+}
+
+enum idem_code idem_config_names_text(struct idem_config_reader *reader,
+                                      const struct idem_schema_row *row, void *field,
+                                      const char *text) {
+    forget_names(field);
+    return property_name(reader, row, field, text);
+}
+
+enum idem_code idem_config_names_node(struct idem_config_reader *reader,
+                                      const struct idem_schema_row *row, void *field,
+                                      yaml_node_t *node) {
+    reader->line = idem_config_line(node);
+    if (node->type != YAML_SEQUENCE_NODE) {
+        return idem_config_refuse(reader, "a mapping where a name belongs; write NAME or "
+                                          "[NAME, ...]");
+    }
+    forget_names(field);
+    return few_texts(reader, row, field, IDEM_PROPAGATED_MAX, property_name, node);
 }

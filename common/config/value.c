@@ -146,6 +146,7 @@ static const struct {
     [IDEM_SCHEMA_FINGERPRINT] = {idem_config_fingerprint_text,
                                  idem_config_fingerprint_node},
     [IDEM_SCHEMA_PARAMETERS] = {NULL, idem_config_parameters_node},
+    [IDEM_SCHEMA_NAMES] = {idem_config_names_text, idem_config_names_node},
 };
 
 enum idem_code idem_config_set_text(struct idem_config_reader *reader,

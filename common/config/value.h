@@ -40,11 +40,13 @@ idem_config_setter idem_config_pattern;
 idem_config_setter idem_config_header_text;
 idem_config_setter idem_config_key_text;
 idem_config_setter idem_config_fingerprint_text;
+idem_config_setter idem_config_names_text;
 idem_config_shaper idem_config_header_node;
 idem_config_shaper idem_config_key_node;
 idem_config_shaper idem_config_scope_node;
 idem_config_shaper idem_config_fingerprint_node;
 idem_config_shaper idem_config_parameters_node;
+idem_config_shaper idem_config_names_node;
 idem_config_shaper idem_config_amqp_urls;
 
 #endif

@@ -32,6 +32,11 @@ const struct idem_schema_word idem_schema_conflict_words[] = {
     {"reject", IDEM_ACTION_REJECT},
     {"quarantine", IDEM_ACTION_QUARANTINE},
     {NULL, 0}};
+const struct idem_schema_word idem_schema_flight_words[] = {
+    {"hold", IDEM_ACTION_HOLD},
+    {"reject", IDEM_ACTION_REJECT},
+    {"quarantine", IDEM_ACTION_QUARANTINE},
+    {NULL, 0}};
 const struct idem_schema_word idem_schema_doubt_words[] = {
     {"deliver", IDEM_ACTION_DELIVER},
     {"quarantine", IDEM_ACTION_QUARANTINE},

@@ -12,6 +12,7 @@ extern const struct idem_schema_word idem_schema_ttl_from_words[];
 extern const struct idem_schema_word idem_schema_missing_words[];
 extern const struct idem_schema_word idem_schema_duplicate_words[];
 extern const struct idem_schema_word idem_schema_conflict_words[];
+extern const struct idem_schema_word idem_schema_flight_words[];
 extern const struct idem_schema_word idem_schema_doubt_words[];
 extern const struct idem_schema_word idem_schema_failure_words[];
 extern const struct idem_schema_word idem_schema_gap_words[];

@@ -21,10 +21,10 @@ const struct idem_decision idem_decisions[] = {
     {IDEM_REASON_CONFLICT,       IDEM_POLICY_CONFLICT,      IDEM_ACTION_DELIVER,    IDEM_VERDICT_DELIVER},
     {IDEM_REASON_CONFLICT,       IDEM_POLICY_CONFLICT,      IDEM_ACTION_DROP,       IDEM_VERDICT_DROP},
 
-    /* Where the adapter cannot hold a copy; where it can, the verdict is HOLD. */
-    {IDEM_REASON_IN_FLIGHT,      IDEM_POLICY_IN_DOUBT,      IDEM_ACTION_DELIVER,    IDEM_VERDICT_DELIVER},
-    {IDEM_REASON_IN_FLIGHT,      IDEM_POLICY_IN_DOUBT,      IDEM_ACTION_QUARANTINE, IDEM_VERDICT_QUARANTINE},
-    {IDEM_REASON_IN_FLIGHT,      IDEM_POLICY_IN_DOUBT,      IDEM_ACTION_DROP,       IDEM_VERDICT_DROP},
+    /* An adapter that cannot hold a copy treats one that it should hold as in doubt. */
+    {IDEM_REASON_IN_FLIGHT,      IDEM_POLICY_IN_FLIGHT,     IDEM_ACTION_HOLD,       IDEM_VERDICT_HOLD},
+    {IDEM_REASON_IN_FLIGHT,      IDEM_POLICY_IN_FLIGHT,     IDEM_ACTION_REJECT,     IDEM_VERDICT_REJECT},
+    {IDEM_REASON_IN_FLIGHT,      IDEM_POLICY_IN_FLIGHT,     IDEM_ACTION_QUARANTINE, IDEM_VERDICT_QUARANTINE},
 
     {IDEM_REASON_IN_DOUBT,       IDEM_POLICY_IN_DOUBT,      IDEM_ACTION_DELIVER,    IDEM_VERDICT_DELIVER},
     {IDEM_REASON_IN_DOUBT,       IDEM_POLICY_IN_DOUBT,      IDEM_ACTION_QUARANTINE, IDEM_VERDICT_QUARANTINE},
@@ -52,6 +52,8 @@ static enum idem_action action_of(const struct idem_policies *policies,
         return policies->on_duplicate;
     case IDEM_POLICY_CONFLICT:
         return policies->on_conflict;
+    case IDEM_POLICY_IN_FLIGHT:
+        return policies->on_in_flight;
     case IDEM_POLICY_IN_DOUBT:
         return policies->on_in_doubt;
     case IDEM_POLICY_STORE_FAILURE:
@@ -60,12 +62,9 @@ static enum idem_action action_of(const struct idem_policies *policies,
     return IDEM_ACTION_DELIVER;
 }
 
-enum idem_verdict idem_decide(enum idem_reason reason,
-                              const struct idem_policies *policies, bool can_hold) {
+static enum idem_verdict look_up(enum idem_reason reason,
+                                 const struct idem_policies *policies) {
     const struct idem_decision *fallback = NULL;
-    if (reason == IDEM_REASON_IN_FLIGHT && can_hold) {
-        return IDEM_VERDICT_HOLD;
-    }
     for (size_t i = 0; i < idem_decisions_count; i++) {
         const struct idem_decision *row = &idem_decisions[i];
         if (row->reason != reason) {
@@ -77,4 +76,12 @@ enum idem_verdict idem_decide(enum idem_reason reason,
         fallback = fallback != NULL ? fallback : row;
     }
     return fallback != NULL ? fallback->verdict : IDEM_VERDICT_DELIVER;
+}
+
+enum idem_verdict idem_decide(enum idem_reason reason,
+                              const struct idem_policies *policies, bool can_hold) {
+    enum idem_verdict verdict = look_up(reason, policies);
+    return verdict == IDEM_VERDICT_HOLD && !can_hold
+               ? look_up(IDEM_REASON_IN_DOUBT, policies)
+               : verdict;
 }

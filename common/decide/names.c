@@ -43,6 +43,8 @@ const char *idem_action_name(enum idem_action action) {
         return "replay";
     case IDEM_ACTION_REFUSE:
         return "refuse";
+    case IDEM_ACTION_HOLD:
+        return "hold";
     }
     return "unknown";
 }

@@ -4,6 +4,7 @@
 
 #include "key/json.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 
 /* A key, a scope and a fingerprint, each of as many values as there can be. Pages that no long value
@@ -14,6 +15,7 @@ struct idem_workspace {
     bool payload_hashed;
     struct idem_digest payload_hash;
     struct idem_digest message_hash;
+    char payload_sha256[2 * crypto_hash_sha256_BYTES + 1]; /* "": not made yet */
     size_t derived_len;
     uint8_t derived[DERIVED_MAX];
 };
@@ -33,6 +35,7 @@ void idem_workspace_close(struct idem_workspace *workspace) {
 
 void idem_workspace_start(struct idem_workspace *workspace) {
     workspace->payload_hashed = false;
+    workspace->payload_sha256[0] = '\0';
     workspace->derived_len = 0;
 }
 
@@ -52,6 +55,20 @@ static struct idem_span message_hash(const struct idem_extraction *from) {
     struct idem_workspace *workspace = from->workspace;
     idem_digest_of(&workspace->message_hash, from->secret, IDEM_DOMAIN_PAYLOAD, spans, 2);
     return idem_span_of(workspace->message_hash.bytes, IDEM_DIGEST_SIZE);
+}
+
+/* Without a key and of the body alone, so that whoever has the body can compute it: a producer that sends
+ * the hash itself as its key has sent the same key. */
+static struct idem_span payload_sha256(const struct idem_extraction *from) {
+    struct idem_workspace *workspace = from->workspace;
+    struct idem_span payload = from->message->payload;
+    uint8_t hash[crypto_hash_sha256_BYTES];
+    if (workspace->payload_sha256[0] == '\0') {
+        (void)crypto_hash_sha256(hash, payload.data, payload.len);
+        (void)sodium_bin2hex(workspace->payload_sha256, sizeof workspace->payload_sha256,
+                             hash, sizeof hash);
+    }
+    return idem_span_text(workspace->payload_sha256);
 }
 
 static struct idem_span property(const struct idem_message *message, const char *name) {
@@ -116,6 +133,8 @@ static struct idem_span raw_value(const struct idem_extraction *from,
         return message->user;
     case IDEM_EXTRACT_PAYLOAD:
         return from->whole_message ? message_hash(from) : payload_hash(from);
+    case IDEM_EXTRACT_PAYLOAD_SHA256:
+        return payload_sha256(from);
     case IDEM_EXTRACT_TEXT:
         return idem_span_text(extractor->text);
     }

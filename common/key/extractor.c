@@ -31,12 +31,13 @@ static const struct form forms[] = {
     {"client", IDEM_EXTRACT_CLIENT, ARGUMENT_NONE},
     {"user", IDEM_EXTRACT_USER, ARGUMENT_NONE},
     {"payload", IDEM_EXTRACT_PAYLOAD, ARGUMENT_NONE},
+    {"payload-sha256", IDEM_EXTRACT_PAYLOAD_SHA256, ARGUMENT_NONE},
     {"text", IDEM_EXTRACT_TEXT, ARGUMENT_LITERAL},
 };
 
 static const char known_forms[] =
     "property:NAME, message-id, correlation-id, topic, topic:N, routing-key, "
-    "json:/POINTER, client, user, payload, text:LITERAL";
+    "json:/POINTER, client, user, payload, payload-sha256, text:LITERAL";
 
 static const struct form *find_form(struct idem_span word, bool has_argument) {
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {

@@ -42,7 +42,7 @@ size_t idem_propagated_key(const struct idem_rule *rule, const struct idem_secre
                            const struct idem_digest *digest,
                            const struct idem_key_part *parts, size_t parts_count,
                            char *out, size_t size) {
-    if (rule->propagate.as == NULL) {
+    if (rule->propagate.as[0] == NULL) {
         return 0;
     }
     if (rule->propagate.hop == NULL) {

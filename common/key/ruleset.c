@@ -64,7 +64,10 @@ void idem_rule_fini(struct idem_rule *rule) {
     idem_key_spec_fini(&rule->key);
     idem_key_spec_fini(&rule->scope.by);
     idem_key_spec_fini(&rule->fingerprint);
-    free(rule->propagate.as);
+    free(rule->ttl_header.name);
+    for (size_t i = 0; i < IDEM_PROPAGATED_MAX; i++) {
+        free(rule->propagate.as[i]);
+    }
     free(rule->propagate.hop);
     idem_key_spec_fini(&rule->sequence.producer);
     idem_key_spec_fini(&rule->sequence.epoch);

@@ -9,7 +9,8 @@
 struct idem_propagation {
     const struct idem_delivery *delivery; /* whose it is; only compared */
     size_t len;
-    char as[IDEM_NAME_MAX + 1];
+    const char *as[IDEM_PROPAGATED_MAX + 1]; /* of names; NULL ends them */
+    char names[IDEM_PROPAGATED_MAX][IDEM_NAME_MAX + 1];
     char text[IDEM_KEY_MAX + 1];
 };
 

@@ -45,11 +45,13 @@ static enum idem_code check_rule(const struct idem_rule *rule, struct idem_error
         return idem_error_set(error, IDEM_ERR_INVALID, 0,
                               "rule %s: ttl and lease must be above zero", rule->name);
     }
-    if (rule->propagate.as != NULL && strlen(rule->propagate.as) > IDEM_NAME_MAX) {
-        return idem_error_set(error, IDEM_ERR_INVALID, 0,
-                              "rule %s: the propagated property's name is longer than "
-                              "%d bytes",
-                              rule->name, IDEM_NAME_MAX);
+    for (size_t i = 0; rule->propagate.as[i] != NULL; i++) {
+        if (i == IDEM_PROPAGATED_MAX || strlen(rule->propagate.as[i]) > IDEM_NAME_MAX) {
+            return idem_error_set(error, IDEM_ERR_INVALID, 0,
+                                  "rule %s: %d properties at most, with names of at "
+                                  "most %d bytes, carry the key on",
+                                  rule->name, IDEM_PROPAGATED_MAX, IDEM_NAME_MAX);
+        }
     }
     return IDEM_OK;
 }

@@ -168,7 +168,11 @@ static bool keep_propagation(struct idem_flight *flight,
         return false;
     }
     kept->delivery = flight->delivery;
-    memcpy(kept->as, rule->propagate.as, strlen(rule->propagate.as) + 1);
+    memset(kept->as, 0, sizeof kept->as);
+    for (size_t i = 0; rule->propagate.as[i] != NULL; i++) {
+        memcpy(kept->names[i], rule->propagate.as[i], strlen(rule->propagate.as[i]) + 1);
+        kept->as[i] = kept->names[i];
+    }
     kept->len =
         idem_propagated_key(rule, &receiver->rules->secret, &flight->delivery->digest,
                             parts, count, kept->text, sizeof kept->text);
@@ -222,7 +226,8 @@ static struct idem_flight *start_flight(struct idem_receiver *receiver,
     if (flight->propagation != NULL) {
         flight->propagation->delivery = NULL; /* what is in it was another copy's */
     }
-    if (rule->propagate.as != NULL && !keep_propagation(flight, receiver, parts, count)) {
+    if (rule->propagate.as[0] != NULL &&
+        !keep_propagation(flight, receiver, parts, count)) {
         idem_flight_rest(&receiver->flights, flight);
         return NULL;
     }
@@ -263,11 +268,12 @@ static struct idem_flight *prepare(struct idem_receiver *receiver,
 }
 
 static void start_delivery(struct idem_delivery *delivery, const struct idem_rule *rule,
+                           const struct idem_message *message,
                            const struct idem_counter_row *row) {
     memset(delivery, 0, sizeof *delivery);
     delivery->rule = rule;
     delivery->rule_name = row->name;
-    delivery->ttl_ms = rule != NULL ? rule->ttl_ms : 0;
+    delivery->ttl_ms = rule != NULL ? idem_rule_ttl(rule, message) : 0;
 }
 
 void idem_receiver_submit(struct idem_receiver *receiver,
@@ -282,7 +288,7 @@ void idem_receiver_submit(struct idem_receiver *receiver,
     if (receiver->propagation != NULL) {
         receiver->propagation->delivery = NULL;
     }
-    start_delivery(delivery, rule, row);
+    start_delivery(delivery, rule, message, row);
     struct idem_flight *flight = prepare(receiver, message, delivery, &reason);
     if (flight == NULL) {
         decide(receiver, delivery, reason, rule != NULL ? &rule->policies : &none, row);
@@ -295,12 +301,12 @@ void idem_receiver_submit(struct idem_receiver *receiver,
 }
 
 size_t idem_receiver_propagation(const struct idem_receiver *receiver,
-                                 const struct idem_delivery *delivery, const char **as,
-                                 const char **text) {
+                                 const struct idem_delivery *delivery,
+                                 const char *const **as, const char **text) {
     const struct idem_propagation *kept = receiver->propagation;
     *as = NULL;
     *text = NULL;
-    if (kept == NULL || kept->delivery != delivery) {
+    if (kept == NULL || kept->delivery != delivery || kept->len == 0) {
         return 0;
     }
     *as = kept->as;

@@ -26,10 +26,10 @@ static int publish_and_sink(struct mosquitto_evt_message *event, const char *top
     return MOSQ_ERR_SUCCESS;
 }
 
-/* Publishes the message under topic, with the property set where one is named, and sinks the arriving
+/* Publishes the message under topic, with the stamp, and sinks the arriving
  * copy. The broker owns what is published, but it stays where handover says as long as it is queued. */
 static int hand_on(struct mosquitto_evt_message *event, const char *topic, bool retain,
-                   const char *name, const char *value, struct idem_handover *handover) {
+                   const struct idem_stamp *stamp, struct idem_handover *handover) {
     struct idem_copy copy;
     handover->topic = strdup(topic);
     handover->payload_size = event->payloadlen;
@@ -38,7 +38,7 @@ static int hand_on(struct mosquitto_evt_message *event, const char *topic, bool 
     if (handover->topic == NULL) {
         return MOSQ_ERR_NOMEM;
     }
-    int rc = idem_copy_prepare(&copy, event, name, value);
+    int rc = idem_copy_prepare(&copy, event, stamp);
     if (rc == MOSQ_ERR_SUCCESS) {
         rc = publish_and_sink(event, handover->topic, retain, &copy);
     }
@@ -51,41 +51,49 @@ static int hand_on(struct mosquitto_evt_message *event, const char *topic, bool 
     return MOSQ_ERR_SUCCESS;
 }
 
-/* Makes value the only user property called name. Where memory is short the message goes on without
- * it: a copy that lacks a property is better than none. */
-static void set_property(struct mosquitto_evt_message *event, const char *name,
-                         const char *value) {
+static const char *const reason_names[] = {IDEM_REASON_PROPERTY, NULL};
+
+static struct idem_stamp reason_of(const struct idem_act_request *request) {
+    struct idem_stamp stamp = {reason_names, request->reason};
+    return stamp;
+}
+
+/* Where memory is short the message goes on without: a copy that lacks a property is better than none. */
+static void set_properties(struct mosquitto_evt_message *event,
+                           const struct idem_stamp *stamp) {
     mosquitto_property *copy = NULL;
-    if (!idem_properties_have(event->properties, name)) {
-        (void)idem_property_add_user(&event->properties, name, value);
-    } else if (idem_copy_properties(&copy, event->properties, name, value) ==
-               MOSQ_ERR_SUCCESS) {
-        idem_replace_properties(event, copy);
+    if (idem_properties_have(event->properties, stamp->names)) {
+        if (idem_copy_properties(&copy, event->properties, stamp) == MOSQ_ERR_SUCCESS) {
+            idem_replace_properties(event, copy);
+        }
+        return;
+    }
+    const char *const *name = stamp->names;
+    for (; name != NULL && *name != NULL; name++) {
+        (void)idem_property_add_user(&event->properties, *name, stamp->value);
     }
 }
 
 static int pass(struct mosquitto_evt_message *event,
                 const struct idem_act_request *request) {
-    if (request->property != NULL) {
-        set_property(event, request->property, request->key);
-    }
+    set_properties(event, &request->key);
     return MOSQ_ERR_SUCCESS;
 }
 
 static int divert(struct mosquitto_evt_message *event,
                   const struct idem_act_request *request,
                   struct idem_handover *handover) {
+    const struct idem_stamp reason = reason_of(request);
     char *topic = idem_topic_below(request->plan.channel, event->topic);
     if (topic == NULL) {
         return MOSQ_ERR_NOMEM;
     }
     if (event->qos == 2) {
-        int rc =
-            hand_on(event, topic, false, IDEM_REASON_PROPERTY, request->reason, handover);
+        int rc = hand_on(event, topic, false, &reason, handover);
         mosquitto_free(topic);
         return rc;
     }
-    set_property(event, IDEM_REASON_PROPERTY, request->reason);
+    set_properties(event, &reason);
     idem_replace_topic(event, topic);
     event->retain = false;
     return MOSQ_ERR_SUCCESS;
@@ -98,8 +106,7 @@ int idem_act_on(struct mosquitto_evt_message *event,
     case IDEM_ACT_PASS:
         return pass(event, request);
     case IDEM_ACT_HAND_ON:
-        return hand_on(event, event->topic, event->retain, request->property,
-                       request->key, handover);
+        return hand_on(event, event->topic, event->retain, &request->key, handover);
     case IDEM_ACT_DIVERT:
         return divert(event, request, handover);
     case IDEM_ACT_DENY:
@@ -110,14 +117,13 @@ int idem_act_on(struct mosquitto_evt_message *event,
     return MOSQ_ERR_SUCCESS;
 }
 
-/* Gives the copy a list with the property instead of its own. */
-static int set_copied_property(struct idem_copy *copy, const char *name,
-                               const char *value) {
+/* Gives the copy a list with the stamp instead of its own. */
+static int stamp_copy(struct idem_copy *copy, const struct idem_stamp *stamp) {
     mosquitto_property *list = NULL;
-    if (name == NULL) {
+    if (stamp->names == NULL) {
         return MOSQ_ERR_SUCCESS;
     }
-    int rc = idem_copy_properties(&list, copy->properties, name, value);
+    int rc = idem_copy_properties(&list, copy->properties, stamp);
     if (rc == MOSQ_ERR_SUCCESS) {
         mosquitto_property_free_all(&copy->properties);
         copy->properties = list;
@@ -152,13 +158,13 @@ int idem_act_publish(const struct idem_act_message *message, struct idem_copy *c
                      const struct idem_act_request *request,
                      struct idem_handover *handover) {
     bool divert = request->plan.act == IDEM_ACT_DIVERT;
+    const struct idem_stamp stamp = divert ? reason_of(request) : request->key;
     char *below = divert ? idem_topic_below(request->plan.channel, message->topic) : NULL;
     memset(handover, 0, sizeof *handover);
     if (divert && below == NULL) {
         return MOSQ_ERR_NOMEM;
     }
-    int rc = divert ? set_copied_property(copy, IDEM_REASON_PROPERTY, request->reason)
-                    : set_copied_property(copy, request->property, request->key);
+    int rc = stamp_copy(copy, &stamp);
     if (rc == MOSQ_ERR_SUCCESS) {
         rc = publish_copy(message, strdup(divert ? below : message->topic),
                           !divert && message->retain, copy, handover);

@@ -24,9 +24,8 @@
 
 struct idem_act_request {
     struct idem_plan plan;
-    const char *property; /* of the key to propagate; NULL: none */
-    const char *key;
-    const char *reason; /* shown on quarantined and rejected copies */
+    struct idem_stamp key; /* to propagate, on what is delivered */
+    const char *reason;    /* shown on quarantined and rejected copies */
 };
 
 /* Returns what the callback returns to the broker; on MOSQ_ERR_NOMEM nothing was delivered. *handover

@@ -3,8 +3,6 @@
 #include "copy.h"
 
 #include "compat.h"
-#include "properties.h"
-
 #include <idem/digest.h>
 
 #include <stdio.h>
@@ -40,12 +38,14 @@ char *idem_topic_below(enum idem_channel channel, const char *topic) {
 }
 
 int idem_copy_properties(mosquitto_property **copy, const mosquitto_property *list,
-                         const char *name, const char *value) {
-    int rc = idem_properties_copy(copy, list, name);
-    if (rc == MOSQ_ERR_SUCCESS && name != NULL &&
-        idem_property_add_user(copy, name, value) == MOSQ_ERR_NOMEM) {
-        mosquitto_property_free_all(copy);
-        rc = MOSQ_ERR_NOMEM;
+                         const struct idem_stamp *stamp) {
+    const char *const *name = stamp->names;
+    int rc = idem_properties_copy(copy, list, stamp->names);
+    for (; rc == MOSQ_ERR_SUCCESS && name != NULL && *name != NULL; name++) {
+        if (idem_property_add_user(copy, *name, stamp->value) == MOSQ_ERR_NOMEM) {
+            mosquitto_property_free_all(copy);
+            rc = MOSQ_ERR_NOMEM;
+        }
     }
     return rc;
 }
@@ -56,9 +56,9 @@ void idem_copy_discard(struct idem_copy *copy) {
 }
 
 int idem_copy_prepare(struct idem_copy *copy, const struct mosquitto_evt_message *event,
-                      const char *name, const char *value) {
+                      const struct idem_stamp *stamp) {
     copy->payload = NULL;
-    int rc = idem_copy_properties(&copy->properties, event->properties, name, value);
+    int rc = idem_copy_properties(&copy->properties, event->properties, stamp);
     if (rc != MOSQ_ERR_SUCCESS || event->payloadlen == 0) {
         return rc;
     }

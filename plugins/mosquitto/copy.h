@@ -5,6 +5,7 @@
 #define IDEM_MOSQUITTO_COPY_H
 
 #include "plan.h"
+#include "properties.h"
 
 #include <mosquitto.h>
 #include <mosquitto_broker.h>
@@ -20,11 +21,10 @@ void idem_replace_properties(struct mosquitto_evt_message *event,
  * with mosquitto_free(). NULL: no memory. */
 char *idem_topic_below(enum idem_channel channel, const char *topic);
 
-/* A copy of the list in which the only user property called name (NULL: none) has the value. Where the
- * broker does not accept the value, the copy goes without it: better than no copy at all.
- * MOSQ_ERR_SUCCESS or _NOMEM. */
+/* A copy of the list with the stamp. Where the broker does not accept the value, the copy goes without it:
+ * better than no copy at all. MOSQ_ERR_SUCCESS or _NOMEM. */
 int idem_copy_properties(mosquitto_property **copy, const mosquitto_property *list,
-                         const char *name, const char *value);
+                         const struct idem_stamp *stamp);
 
 /* A copy of the message for the broker to publish: what mosquitto_broker_publish() takes over. */
 struct idem_copy {
@@ -32,9 +32,9 @@ struct idem_copy {
     mosquitto_property *properties;
 };
 
-/* With the property set where one is named. MOSQ_ERR_SUCCESS or _NOMEM. */
+/* With the stamp. MOSQ_ERR_SUCCESS or _NOMEM. */
 int idem_copy_prepare(struct idem_copy *copy, const struct mosquitto_evt_message *event,
-                      const char *name, const char *value);
+                      const struct idem_stamp *stamp);
 void idem_copy_discard(struct idem_copy *copy);
 
 /* Turns the arriving copy into the sink message. Prepared in full before anything is handed on, since

@@ -68,15 +68,19 @@ static void abandon(struct idem_intake *intake, struct idem_delivery *delivery) 
     }
 }
 
+static struct idem_stamp lent_key(const struct idem_intake *intake,
+                                  const struct idem_delivery *delivery) {
+    struct idem_stamp key = {NULL, NULL};
+    (void)idem_receiver_propagation(intake->receiver, delivery, &key.names, &key.value);
+    return key;
+}
+
 /* The key that the copy carries on is lent until the next one is submitted: an answer that comes later than
  * that has to keep it. */
 static void carry_key(struct idem_intake *intake, struct idem_parked *parked) {
-    const char *property = NULL;
-    const char *key = NULL;
-    if (parked->delivery.verdict == IDEM_VERDICT_DELIVER && parked->property == NULL) {
-        (void)idem_receiver_propagation(intake->receiver, &parked->delivery, &property,
-                                        &key);
-        idem_parked_carry(parked, property, key);
+    if (parked->delivery.verdict == IDEM_VERDICT_DELIVER && parked->carried == NULL) {
+        const struct idem_stamp key = lent_key(intake, &parked->delivery);
+        idem_parked_carry(parked, &key);
     }
 }
 
@@ -127,13 +131,11 @@ static int act_now(struct idem_intake *intake, struct idem_parked *parked,
     struct idem_handover handover;
     struct idem_act_request request = {
         .plan = idem_plan_of(delivery, event->qos, mqtt5),
-        .property = parked->property,
         .key = parked->key,
         .reason = idem_reason_name(delivery->reason),
     };
-    if (delivery->verdict == IDEM_VERDICT_DELIVER && request.property == NULL) {
-        (void)idem_receiver_propagation(intake->receiver, delivery, &request.property,
-                                        &request.key);
+    if (delivery->verdict == IDEM_VERDICT_DELIVER && request.key.names == NULL) {
+        request.key = lent_key(intake, delivery);
     }
     int rc = idem_act_on(event, &request, &handover);
     if (delivery->claimed && rc == MOSQ_ERR_SUCCESS) {
@@ -245,7 +247,6 @@ static int hand_on(struct idem_intake *intake, struct idem_parked *parked,
     struct idem_handover handover;
     const struct idem_act_request request = {
         .plan = idem_plan_of_parked(delivery),
-        .property = parked->property,
         .key = parked->key,
         .reason = idem_reason_name(delivery->reason),
     };

@@ -18,7 +18,7 @@ struct idem_parked *idem_parked_new(void) {
 void idem_parked_clear(struct idem_parked *parked) {
     idem_copy_discard(&parked->copy);
     free(parked->client);
-    free(parked->property);
+    free(parked->carried);
     memset(parked, 0, sizeof *parked);
 }
 
@@ -87,9 +87,10 @@ static const char *id_of(const struct mosquitto *client) {
 }
 
 static int keep(struct idem_parked *parked, struct mosquitto_evt_message *event) {
+    static const struct idem_stamp none = {NULL, NULL};
     struct idem_sink sink;
     if (!copy_names(parked, id_of(event->client), event->topic) ||
-        idem_copy_prepare(&parked->copy, event, NULL, NULL) != MOSQ_ERR_SUCCESS) {
+        idem_copy_prepare(&parked->copy, event, &none) != MOSQ_ERR_SUCCESS) {
         return MOSQ_ERR_NOMEM;
     }
     if (!idem_sink_prepare(&sink, event)) {
@@ -168,19 +169,39 @@ bool idem_park_has_route(const struct idem_park *park, const char *client,
     return false;
 }
 
-void idem_parked_carry(struct idem_parked *parked, const char *property,
-                       const char *key) {
-    if (property == NULL || key == NULL) {
+/* The list of names, then what it points to. */
+struct carried {
+    const char *names[IDEM_PROPAGATED_MAX + 1];
+    char texts[];
+};
+
+static const char *append_text(char **end, const char *text) {
+    size_t size = strlen(text) + 1;
+    char *at = *end;
+    memcpy(at, text, size);
+    *end += size;
+    return at;
+}
+
+void idem_parked_carry(struct idem_parked *parked, const struct idem_stamp *key) {
+    if (key->names == NULL) {
         return;
     }
-    size_t property_size = strlen(property) + 1;
-    size_t key_size = strlen(key) + 1;
-    parked->property = malloc(property_size + key_size);
-    if (parked->property != NULL) {
-        parked->key = parked->property + property_size;
-        memcpy(parked->property, property, property_size);
-        memcpy(parked->key, key, key_size);
+    size_t size = strlen(key->value) + 1;
+    for (size_t i = 0; key->names[i] != NULL; i++) {
+        size += strlen(key->names[i]) + 1;
     }
+    struct carried *carried = calloc(1, sizeof *carried + size);
+    if (carried == NULL) {
+        return;
+    }
+    char *end = carried->texts;
+    for (size_t i = 0; i < IDEM_PROPAGATED_MAX && key->names[i] != NULL; i++) {
+        carried->names[i] = append_text(&end, key->names[i]);
+    }
+    parked->carried = carried;
+    parked->key.names = carried->names;
+    parked->key.value = append_text(&end, key->value);
 }
 
 void idem_parked_decide(struct idem_park *park, struct idem_parked *parked) {

@@ -33,8 +33,8 @@ struct idem_parked {
     int qos;
     bool retain;
     size_t bytes;
-    char *property; /* to propagate, in one block with key; NULL: none */
-    char *key;
+    struct idem_stamp key; /* to propagate */
+    void *carried;         /* owned: what key points to, in one block */
 };
 
 struct idem_park {
@@ -73,9 +73,8 @@ bool idem_park_has_route(const struct idem_park *park, const char *client,
 /* Takes note of the verdict, once it is in parked->delivery. */
 void idem_parked_decide(struct idem_park *park, struct idem_parked *parked);
 
-/* Copies what the message is to carry on; NULL: nothing. Without memory it goes on without: better than not
- * at all. */
-void idem_parked_carry(struct idem_parked *parked, const char *property, const char *key);
+/* Copies what the message is to carry on. Without memory it goes on without: better than not at all. */
+void idem_parked_carry(struct idem_parked *parked, const struct idem_stamp *key);
 
 /* Whether the message that claimed the digest waits. */
 bool idem_park_holds(const struct idem_park *park, const struct idem_digest *digest);

@@ -70,23 +70,28 @@ int idem_property_add_user(mosquitto_property **list, const char *name,
     return mosquitto_property_add_string_pair(list, MQTT_PROP_USER_PROPERTY, name, value);
 }
 
-static bool is_called(const struct idem_property *property, const char *name) {
-    return property->name != NULL && name != NULL && strcmp(property->name, name) == 0;
+static bool is_called(const struct idem_property *property, const char *const *names) {
+    for (; property->name != NULL && names != NULL && *names != NULL; names++) {
+        if (strcmp(property->name, *names) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
-bool idem_properties_have(const mosquitto_property *list, const char *name) {
+bool idem_properties_have(const mosquitto_property *list, const char *const *names) {
     bool found = false;
     for (; list != NULL && !found; list = mosquitto_property_next(list)) {
         struct idem_property property;
         found = idem_property_read(&property, list) != MOSQ_ERR_SUCCESS ||
-                is_called(&property, name);
+                is_called(&property, names);
         idem_property_fini(&property);
     }
     return found;
 }
 
 static int copy_first(mosquitto_property **copy, const mosquitto_property *list,
-                      const char *without) {
+                      const char *const *without) {
     struct idem_property property;
     int rc = idem_property_read(&property, list);
     if (rc == MOSQ_ERR_SUCCESS && property.id != 0 && !is_called(&property, without)) {
@@ -97,7 +102,7 @@ static int copy_first(mosquitto_property **copy, const mosquitto_property *list,
 }
 
 int idem_properties_copy(mosquitto_property **copy, const mosquitto_property *list,
-                         const char *without) {
+                         const char *const *without) {
     int rc = MOSQ_ERR_SUCCESS;
     *copy = NULL;
     for (; list != NULL && rc == MOSQ_ERR_SUCCESS; list = mosquitto_property_next(list)) {

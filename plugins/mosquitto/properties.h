@@ -18,6 +18,12 @@ struct idem_property {
     uint8_t byte;      /* payload format indicator */
 };
 
+/* User properties that are to have one value, each instead of any other of its name. */
+struct idem_stamp {
+    const char *const *names; /* NULL ends them; NULL itself: nothing to set */
+    const char *value;
+};
+
 /* Copies the first property of a list; fini it in any case. MOSQ_ERR_SUCCESS or _NOMEM. */
 int idem_property_read(struct idem_property *property, const mosquitto_property *from);
 void idem_property_fini(struct idem_property *property);
@@ -27,11 +33,11 @@ int idem_property_add(mosquitto_property **list, const struct idem_property *pro
 int idem_property_add_user(mosquitto_property **list, const char *name,
                            const char *value);
 
-/* Whether there is a user property called name; also true where memory is too short to tell. */
-bool idem_properties_have(const mosquitto_property *list, const char *name);
+/* Whether there is a user property of one of the names; also true where memory is too short to tell. */
+bool idem_properties_have(const mosquitto_property *list, const char *const *names);
 
-/* A copy of the list in its order, without the user properties called without (NULL: of all). */
+/* A copy of the list in its order, without the user properties of these names (NULL: of all). */
 int idem_properties_copy(mosquitto_property **copy, const mosquitto_property *list,
-                         const char *without);
+                         const char *const *without);
 
 #endif

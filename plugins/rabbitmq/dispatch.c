@@ -40,8 +40,8 @@ static void add_reasons(struct idem_outgoing *outgoing,
 }
 
 static void add_key(struct idem_outgoing *outgoing, const struct idem_parcel *parcel) {
-    struct idem_span name = idem_letter_key_name(&parcel->letter);
-    if (name.len > 0) {
+    struct idem_span name = {NULL, 0};
+    while (idem_letter_next_key_name(&parcel->letter, &name)) {
         struct idem_header header = {name, idem_letter_key_text(&parcel->letter), 0};
         outgoing->added[outgoing->added_count++] = header;
     }

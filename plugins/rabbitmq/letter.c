@@ -90,17 +90,27 @@ bool idem_letter_complete(const struct idem_letter *letter) {
     return letter->used >= end_of_body(letter);
 }
 
-enum idem_code idem_letter_set_key(struct idem_letter *letter, struct idem_span as,
+static struct idem_span with_terminator(const char *name) {
+    return idem_span_of(name, strlen(name) + 1);
+}
+
+enum idem_code idem_letter_set_key(struct idem_letter *letter, const char *const *names,
                                    struct idem_span text) {
+    size_t names_len = 0;
+    for (size_t i = 0; names[i] != NULL; i++) {
+        names_len += with_terminator(names[i]).len;
+    }
     letter->used = end_of_body(letter);
-    letter->as_len = 0;
+    letter->names_len = 0;
     letter->text_len = 0;
-    if (reserve(letter, as.len + text.len) != IDEM_OK) {
+    if (reserve(letter, names_len + text.len) != IDEM_OK) {
         return IDEM_ERR_NOMEM;
     }
-    append(letter, as);
+    for (size_t i = 0; names[i] != NULL; i++) {
+        append(letter, with_terminator(names[i]));
+    }
     append(letter, text);
-    letter->as_len = as.len;
+    letter->names_len = names_len;
     letter->text_len = text.len;
     return IDEM_OK;
 }
@@ -126,12 +136,18 @@ struct idem_span idem_letter_payload(const struct idem_letter *letter) {
     return part(letter, body_at(letter), letter->body_len);
 }
 
-struct idem_span idem_letter_key_name(const struct idem_letter *letter) {
-    return part(letter, end_of_body(letter), letter->as_len);
+bool idem_letter_next_key_name(const struct idem_letter *letter, struct idem_span *name) {
+    struct idem_span names = part(letter, end_of_body(letter), letter->names_len);
+    size_t at = name->len > 0 ? (size_t)(name->data - names.data) + name->len + 1 : 0;
+    if (at >= names.len) {
+        return false;
+    }
+    *name = idem_span_text((const char *)names.data + at);
+    return true;
 }
 
 struct idem_span idem_letter_key_text(const struct idem_letter *letter) {
-    return part(letter, end_of_body(letter) + letter->as_len, letter->text_len);
+    return part(letter, end_of_body(letter) + letter->names_len, letter->text_len);
 }
 
 void idem_letter_rest(struct idem_letter *letter) {

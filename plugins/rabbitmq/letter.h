@@ -17,9 +17,9 @@ struct idem_letter {
     size_t exchange_len; /* the parts follow each other in this order */
     size_t routing_key_len;
     size_t properties_len;
-    size_t body_len; /* announced */
-    size_t as_len;   /* the name of the header to add; 0: none */
-    size_t text_len; /* its value */
+    size_t body_len;  /* announced */
+    size_t names_len; /* of the headers to add, each terminated; 0: none */
+    size_t text_len;  /* their one value */
 };
 
 void idem_letter_fini(struct idem_letter *letter);
@@ -40,10 +40,10 @@ IDEM_MUST_USE enum idem_code idem_letter_body(struct idem_letter *letter,
                                               struct idem_span fragment);
 bool idem_letter_complete(const struct idem_letter *letter);
 
-/* The header to add to a complete letter when it is published, instead of any that it has. Replaces what
- * was set before. IDEM_ERR_NOMEM: nothing is set. */
+/* The headers (NULL ends their names) to add to a complete letter when it is published, each with the same
+ * value, instead of any that it has. Replaces what was set before. IDEM_ERR_NOMEM: nothing is set. */
 IDEM_MUST_USE enum idem_code idem_letter_set_key(struct idem_letter *letter,
-                                                 struct idem_span as,
+                                                 const char *const *names,
                                                  struct idem_span text);
 
 /* Parts of a complete letter; valid until it is changed. */
@@ -51,8 +51,10 @@ struct idem_span idem_letter_exchange(const struct idem_letter *letter);
 struct idem_span idem_letter_routing_key(const struct idem_letter *letter);
 struct idem_span idem_letter_properties(const struct idem_letter *letter);
 struct idem_span idem_letter_payload(const struct idem_letter *letter);
-struct idem_span idem_letter_key_name(const struct idem_letter *letter);
 struct idem_span idem_letter_key_text(const struct idem_letter *letter);
+
+/* The names of the headers to add, one after the other: *name is empty before the first. */
+bool idem_letter_next_key_name(const struct idem_letter *letter, struct idem_span *name);
 
 /* The message has gone: gives back the memory of an unusually large one. */
 void idem_letter_rest(struct idem_letter *letter);

@@ -113,12 +113,12 @@ void idem_parcel_log_doubt(const struct idem_parcel *parcel, const char *why) {
 /* The key goes with the message: its text does not outlive this call. Without memory for it the message
  * goes without: it is of use to the next receiver, but the message is of more. */
 static void keep_key(struct idem_worker *worker, struct idem_parcel *parcel) {
-    const char *as = NULL;
+    const char *const *as = NULL;
     const char *text = NULL;
     size_t len =
         idem_receiver_propagation(worker->receiver, &parcel->delivery, &as, &text);
-    if (len > 0 && idem_letter_set_key(&parcel->letter, idem_span_text(as),
-                                       idem_span_of(text, len)) != IDEM_OK) {
+    if (len > 0 &&
+        idem_letter_set_key(&parcel->letter, as, idem_span_of(text, len)) != IDEM_OK) {
         idem_log_write(&worker->log, IDEM_LOG_WARNING, "bridge.memory",
                        "no memory for a propagated key");
     }

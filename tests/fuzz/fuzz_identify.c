@@ -92,7 +92,7 @@ static void take_rule(struct input *input, struct idem_rule *rule) {
     if (rule->scope.kind == IDEM_SCOPE_BY) {
         take_spec(input, &rule->scope.by);
     }
-    rule->propagate.as = (head & 0x10) != 0 ? take_text(input) : NULL;
+    rule->propagate.as[0] = (head & 0x10) != 0 ? take_text(input) : NULL;
     rule->propagate.hop = (head & 0x20) != 0 ? take_text(input) : NULL;
 }
 
@@ -164,7 +164,7 @@ static void check_identity(const struct idem_rule *rule, const struct idem_secre
     if (first.status == IDEM_IDENTITY_OK) {
         size_t len = idem_propagated_key(rule, secret, &first.digest, parts, count, out,
                                          sizeof out);
-        require((len == 0) == (rule->propagate.as == NULL), "propagated or not");
+        require((len == 0) == (rule->propagate.as[0] == NULL), "propagated or not");
         require(len == 0 || strlen(out) == len, "length");
         require_text(out, len);
     }

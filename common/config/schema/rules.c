@@ -87,6 +87,36 @@ static const struct idem_schema_row rows[] = {
      .meaning = "What the ttl counts from: the `first` copy, when its delivery is "
                 "certain, whatever comes later; or the `last` one, so that each "
                 "duplicate makes the window longer."},
+    {.path = "rules[].ttl_header",
+     .type = IDEM_SCHEMA_MAPPING,
+     .absent = "the same ttl for every message",
+     .lone_key = "name",
+     .strategies = KEYED,
+     .meaning = "Lets a message bring a ttl of its own in a user property (MQTT 5) or "
+                "header (AMQP), in whole milliseconds; a word alone stands for `name`. "
+                "Anything but digits counts as absent."},
+    {.path = "rules[].ttl_header.name",
+     .type = IDEM_SCHEMA_TEXT,
+     .required = true,
+     .min = 1,
+     .max = IDEM_NAME_MAX,
+     .offset = RULE(ttl_header.name),
+     .meaning = "The user property or header, as in `x-cache-ttl`."},
+    {.path = "rules[].ttl_header.min",
+     .type = IDEM_SCHEMA_DURATION,
+     .absent = "just longer than the lease",
+     .min = 1,
+     .max = 3650 * DAY_MS,
+     .offset = RULE(ttl_header.min_ms),
+     .meaning = "A shorter one is made this long."},
+    {.path = "rules[].ttl_header.max",
+     .type = IDEM_SCHEMA_DURATION,
+     .absent = "the ttl of the rule",
+     .min = 1,
+     .max = 3650 * DAY_MS,
+     .offset = RULE(ttl_header.max_ms),
+     .meaning = "A longer one is made this short: a stranger cannot fill the store with "
+                "records that never end."},
     {.path = "rules[].short_ttl",
      .type = IDEM_SCHEMA_BOOL,
      .fallback = "false",
@@ -133,6 +163,15 @@ static const struct idem_schema_row rows[] = {
      .offset = RULE(policies.on_conflict),
      .meaning = "What happens to a message that has the key of another and a different "
                 "fingerprint."},
+    {.path = "rules[].on_in_flight",
+     .type = IDEM_SCHEMA_WORD,
+     .fallback = "hold",
+     .words = idem_schema_flight_words,
+     .strategies = KEYED | NUMBERED,
+     .offset = RULE(policies.on_in_flight),
+     .meaning = "What happens to a copy that comes while another is being delivered: "
+                "`hold` it until that is decided (the plugin cannot, and does what "
+                "`on_in_doubt` says), or tell it apart from a duplicate at once."},
     {.path = "rules[].on_in_doubt",
      .type = IDEM_SCHEMA_WORD,
      .fallback = "deliver",
@@ -157,12 +196,11 @@ static const struct idem_schema_row rows[] = {
      .meaning = "Hands the key on with the delivered message, so that the next receiver "
                 "can be idempotent too; a word alone stands for `as`."},
     {.path = "rules[].propagate.as",
-     .type = IDEM_SCHEMA_TEXT,
+     .type = IDEM_SCHEMA_NAMES,
      .fallback = "idempotency-key",
-     .max = IDEM_NAME_MAX,
-     .min = 1,
      .offset = RULE(propagate.as),
-     .meaning = "The user property (MQTT 5) or header (AMQP) to set."},
+     .meaning = "The user property (MQTT 5) or header (AMQP) to set, or up to four of "
+                "them, for a next hop that looks for another name."},
     {.path = "rules[].propagate.hop",
      .type = IDEM_SCHEMA_TEXT,
      .absent = "the key as it came",

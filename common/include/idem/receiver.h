@@ -103,7 +103,7 @@ IDEM_API void idem_receiver_submit(struct idem_receiver *receiver,
  * that long, are terminated and hold no NUL. Returns the length of text; 0: nothing to propagate. */
 IDEM_API size_t idem_receiver_propagation(const struct idem_receiver *receiver,
                                           const struct idem_delivery *delivery,
-                                          const char **as, const char **text);
+                                          const char *const **as, const char **text);
 
 /* The delivery is certain: make the record done. settled may be NULL. Call it before the source is
  * acknowledged, never before the delivery is certain. Clears delivery->claimed; where it is not set,

@@ -16,6 +16,7 @@ extern "C" {
 #define IDEM_JSON_MAX       (1u << 20) /* bytes of a payload that is parsed as JSON */
 #define IDEM_JSON_DEPTH_MAX 32         /* nesting of a payload that is parsed as JSON */
 #define IDEM_NAME_MAX       128 /* bytes of a rule's name, a property's name, a hop */
+#define IDEM_PROPAGATED_MAX 4   /* properties that carry the key on */
 
 enum idem_strategy {
     IDEM_STRATEGY_NATURAL,
@@ -33,6 +34,7 @@ enum idem_extractor_kind {
     IDEM_EXTRACT_CLIENT,         /* client */
     IDEM_EXTRACT_USER,           /* user */
     IDEM_EXTRACT_PAYLOAD,        /* payload: its hash */
+    IDEM_EXTRACT_PAYLOAD_SHA256, /* payload-sha256: in lower-case hexadecimal digits */
     IDEM_EXTRACT_TEXT,           /* text:LITERAL */
 };
 
@@ -69,12 +71,14 @@ enum idem_action {
     IDEM_ACTION_QUARANTINE,
     IDEM_ACTION_REPLAY,
     IDEM_ACTION_REFUSE,
+    IDEM_ACTION_HOLD,
 };
 
 struct idem_policies {
     enum idem_action on_missing_key;
     enum idem_action on_duplicate;
     enum idem_action on_conflict;
+    enum idem_action on_in_flight;
     enum idem_action on_in_doubt;
     enum idem_action on_store_failure;
 };
@@ -95,8 +99,16 @@ struct idem_match {
 };
 
 struct idem_propagate {
-    char *as;  /* owned: property to set; NULL: do not propagate */
-    char *hop; /* owned: NULL: the key as it came; else derived for this hop */
+    char *as[IDEM_PROPAGATED_MAX +
+             1]; /* owned: properties to set; NULL ends them; none: do not propagate */
+    char *hop;   /* owned: NULL: the key as it came; else derived for this hop */
+};
+
+/* A ttl that a message may bring along: whole milliseconds in a property. */
+struct idem_ttl_header {
+    char *name;     /* owned: of the property; NULL: the rule's ttl for every message */
+    int64_t min_ms; /* shorter ones are made this long; never within the lease */
+    int64_t max_ms; /* longer ones are made this short; 0: the rule's ttl */
 };
 
 enum idem_gap {
@@ -121,6 +133,7 @@ struct idem_rule {
     struct idem_scope scope;
     int64_t ttl_ms;
     enum idem_ttl_from ttl_from;
+    struct idem_ttl_header ttl_header;
     int64_t lease_ms;
     struct idem_key_spec
         fingerprint; /* count 0: none; always joined; absent values count as absent */
@@ -139,6 +152,11 @@ struct idem_ruleset {
 /* The first rule that matches, or NULL. Pure; bounded by rules x topic length. */
 IDEM_API const struct idem_rule *idem_ruleset_match(const struct idem_ruleset *set,
                                                     const struct idem_message *message);
+
+/* How long this message is remembered once it has been delivered: what it asks for, within the bounds of
+ * the rule, else the rule's ttl. Whatever else the property may hold counts as absent. Pure. */
+IDEM_API int64_t idem_rule_ttl(const struct idem_rule *rule,
+                               const struct idem_message *message);
 
 /* Frees what the set owns, not the set itself; accepts a zeroed one. */
 IDEM_API void idem_ruleset_fini(struct idem_ruleset *set);

@@ -35,7 +35,7 @@ enum idem_verdict {
 };
 
 /* can_hold: whether the adapter can keep a copy unacknowledged; where it cannot, a copy in flight
- * elsewhere is treated as in doubt. Pure, total: every reason and policy has a verdict. */
+ * elsewhere that it should hold is treated as in doubt. Pure, total: every reason and policy has a verdict. */
 IDEM_API enum idem_verdict
 idem_decide(enum idem_reason reason, const struct idem_policies *policies, bool can_hold);
 

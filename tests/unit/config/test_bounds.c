@@ -35,7 +35,7 @@ static void assert_refused(const char *text, const char *expected) {
 }
 
 #define IN_RULE  "rules: [{name: a, match: {topic: a}, key: client, "
-#define IN_MATCH "rules: [{name: a, key: client, match: {"
+#define IN_MATCH "rules: [{name: a, key: user, match: {"
 #define IN_COUNT                                                                         \
     "rules: [{name: a, match: {topic: a}, strategy: sequence, sequence: {number: "       \
     "topic:1, "
@@ -61,7 +61,8 @@ static void texts_have_a_longest(void **state) {
     } cases[] = {
         {"instance: ", "\n", 128, "is not a name"},
         {"secret_file: ", "\n", 4096, "4097 bytes long; at most 4096 are possible"},
-        {IN_RULE "propagate: ", "}]\n", 128, "129 bytes long; at most 128 are possible"},
+        {IN_RULE "propagate: ", "}]\n", 128, "a property's name has 1 to 128 bytes"},
+        {IN_RULE "ttl_header: ", "}]\n", 128, "129 bytes long; at most 128 are possible"},
         {IN_MATCH "header: ", "}}]\n", 128, "a header's name has 1 to 128 bytes"},
         {IN_MATCH "queue: ", "}}]\n", 255, "is not an AMQP topic pattern"},
         {"bridge: {sink: {url: 'amqp://h'}, source: {url: 'amqp://h', queue: ", "}}\n",
@@ -128,6 +129,10 @@ static void lists_have_a_longest(void **state) {
          IN_RULE "fingerprint: [user,user,user,user,user,user,user,user,user,user,user,"
                  "user,user,user,user,user,user]}]\n",
          "the list has 17 items; at most 16 are taken"},
+        {IN_RULE "propagate: {as: [a, b, c, d]}}]\n",
+         IN_RULE "propagate: {as: [a, b, c, d, e]}}]\n", "a list of 5; write 1 to 4"},
+        {IN_RULE "propagate: {as: [a]}}]\n", IN_RULE "propagate: {as: []}}]\n",
+         "a list of 0; write 1 to 4"},
         {"log: {}\n",
          "a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: 1\n",
          "nested too deeply; at most 16 levels"},
@@ -143,8 +148,9 @@ static void as_many_rules_as_promised_are_taken(void **state) {
     size_t used = strlen(text);
     (void)state;
     for (size_t i = 0; i < IDEM_RULES_MAX; i++) {
-        used += (size_t)snprintf(text + used, sizeof text - used,
-                                 "- {name: r%zu, match: {topic: a}, key: client}\n", i);
+        used +=
+            (size_t)snprintf(text + used, sizeof text - used,
+                             "- {name: r%zu, match: {topic: a%zu}, key: client}\n", i, i);
     }
     assert_taken(text);
 }

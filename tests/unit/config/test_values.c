@@ -91,7 +91,7 @@ static void a_short_rule_has_the_documented_defaults(void **state) {
     assert_int_equal(rule->policies.on_conflict, IDEM_ACTION_QUARANTINE);
     assert_int_equal(rule->policies.on_in_doubt, IDEM_ACTION_DELIVER);
     assert_int_equal(rule->policies.on_store_failure, IDEM_ACTION_DELIVER);
-    assert_null(rule->propagate.as);
+    assert_null(rule->propagate.as[0]);
     idem_secret_default(&secret);
     assert_memory_equal(&config.rules.secret, &secret, sizeof secret);
     idem_config_fini(&config);
@@ -179,27 +179,67 @@ static void headers_are_a_name_or_a_name_and_its_value(void **state) {
     (void)state;
     parse(&config, &warnings,
           "rules:\n"
-          "- {name: a, key: user, match: {header: kind}}\n"
-          "- {name: b, key: user, match: {header: {kind: order}, queue: 'q.#'}}\n");
+          "- {name: a, key: user, match: {header: {kind: order}, queue: 'q.#'}}\n"
+          "- {name: b, key: user, match: {header: kind}}\n");
     assert_string_equal(config.rules.rules[0].match.header_name, "kind");
-    assert_null(config.rules.rules[0].match.header_value);
+    assert_string_equal(config.rules.rules[0].match.header_value, "order");
+    assert_string_equal(config.rules.rules[0].match.queue, "q.#");
     assert_string_equal(config.rules.rules[1].match.header_name, "kind");
-    assert_string_equal(config.rules.rules[1].match.header_value, "order");
-    assert_string_equal(config.rules.rules[1].match.queue, "q.#");
+    assert_null(config.rules.rules[1].match.header_value);
     idem_config_fini(&config);
 }
 
-static void propagation_is_a_word_or_a_mapping(void **state) {
+static void propagation_is_a_word_a_list_or_a_mapping(void **state) {
     struct idem_config config;
     (void)state;
     parse_rule(&config, "  key: client\n  propagate: request-id\n");
-    assert_string_equal(config.rules.rules[0].propagate.as, "request-id");
+    assert_string_equal(config.rules.rules[0].propagate.as[0], "request-id");
     assert_null(config.rules.rules[0].propagate.hop);
     idem_config_fini(&config);
 
     parse_rule(&config, "  key: client\n  propagate: {hop: billing}\n");
-    assert_string_equal(config.rules.rules[0].propagate.as, "idempotency-key");
+    assert_string_equal(config.rules.rules[0].propagate.as[0], "idempotency-key");
     assert_string_equal(config.rules.rules[0].propagate.hop, "billing");
+    idem_config_fini(&config);
+
+    parse_rule(&config, "  key: client\n  propagate: {as: [a, b, c, d], hop: h}\n");
+    char *const *as = config.rules.rules[0].propagate.as;
+    assert_string_equal(as[0], "a");
+    assert_string_equal(as[1], "b");
+    assert_string_equal(as[2], "c");
+    assert_string_equal(as[3], "d");
+    assert_null(as[4]);
+    idem_config_fini(&config);
+}
+
+static void a_ttl_header_is_a_word_or_has_bounds(void **state) {
+    struct idem_config config;
+    (void)state;
+    parse_rule(&config, "  key: client\n  ttl_header: x-cache-ttl\n");
+    const struct idem_ttl_header *header = &config.rules.rules[0].ttl_header;
+    assert_string_equal(header->name, "x-cache-ttl");
+    assert_int_equal(header->min_ms, 0);
+    assert_int_equal(header->max_ms, 0);
+    idem_config_fini(&config);
+
+    parse_rule(&config, "  key: client\n  ttl_header: {name: t, min: 1m, max: 7d}\n");
+    header = &config.rules.rules[0].ttl_header;
+    assert_string_equal(header->name, "t");
+    assert_int_equal(header->min_ms, 60000);
+    assert_int_equal(header->max_ms, 7 * 24 * 3600000);
+    idem_config_fini(&config);
+}
+
+static void windows_count_from_the_first_or_the_last_copy(void **state) {
+    struct idem_config config;
+    (void)state;
+    parse_rule(&config, "  key: client\n");
+    assert_int_equal(config.rules.rules[0].ttl_from, IDEM_TTL_FROM_FIRST);
+    assert_int_equal(config.rules.rules[0].policies.on_in_flight, IDEM_ACTION_HOLD);
+    idem_config_fini(&config);
+    parse_rule(&config, "  key: client\n  ttl_from: last\n  on_in_flight: reject\n");
+    assert_int_equal(config.rules.rules[0].ttl_from, IDEM_TTL_FROM_LAST);
+    assert_int_equal(config.rules.rules[0].policies.on_in_flight, IDEM_ACTION_REJECT);
     idem_config_fini(&config);
 }
 
@@ -359,7 +399,7 @@ static void short_ttls_are_warned_about_unless_meant(void **state) {
     parse(
         &config, &warnings,
         "rules: [{name: a, match: {topic: a}, key: client, ttl: 59m, short_ttl: true},\n"
-        "        {name: b, match: {topic: a}, key: client, ttl: 1h}]\n");
+        "        {name: b, match: {topic: b}, key: client, ttl: 1h}]\n");
     assert_int_equal(warnings.count, 0);
     idem_config_fini(&config);
 }
@@ -385,7 +425,9 @@ int main(void) {
         cmocka_unit_test(scopes_are_a_word_or_a_group),
         cmocka_unit_test(fingerprints_are_none_or_joined),
         cmocka_unit_test(headers_are_a_name_or_a_name_and_its_value),
-        cmocka_unit_test(propagation_is_a_word_or_a_mapping),
+        cmocka_unit_test(propagation_is_a_word_a_list_or_a_mapping),
+        cmocka_unit_test(a_ttl_header_is_a_word_or_has_bounds),
+        cmocka_unit_test(windows_count_from_the_first_or_the_last_copy),
         cmocka_unit_test(sequences_are_read_whole),
         cmocka_unit_test(every_policy_and_scope_has_its_words),
         cmocka_unit_test(durations_have_units),

@@ -31,6 +31,7 @@ static void every_form_is_parsed(void **state) {
         {"client", NULL, IDEM_EXTRACT_CLIENT, 0},
         {"user", NULL, IDEM_EXTRACT_USER, 0},
         {"payload", NULL, IDEM_EXTRACT_PAYLOAD, 0},
+        {"payload-sha256", NULL, IDEM_EXTRACT_PAYLOAD_SHA256, 0},
         {"text:v1", "v1", IDEM_EXTRACT_TEXT, 0},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {

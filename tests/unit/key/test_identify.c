@@ -307,6 +307,22 @@ static void in_a_joined_key_the_payload_stands_alone(void **state) {
     assert_differ(here, key_of(fixture));
 }
 
+/* The published value of SHA-256 of "abc" (FIPS 180-4): what another program computes. */
+static void the_sha256_of_the_payload_is_the_key_that_anyone_computes(void **state) {
+    static const char hex[] =
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    struct fixture *fixture = *state;
+    sample_spec(&fixture->rule.key, "property:id|payload-sha256");
+    fixture->sample.message.payload = idem_span_text("abc");
+    struct idem_digest computed = key_of(fixture);
+    fixture->sample.message.topic = idem_span_text("elsewhere");
+    assert_same(computed, key_of(fixture));
+    fixture->sample.message.payload = idem_span_text("abd");
+    assert_differ(computed, key_of(fixture));
+    sample_add(&fixture->sample, "id", hex);
+    assert_same(computed, key_of(fixture));
+}
+
 static void an_empty_payload_has_a_hash_too(void **state) {
     struct fixture *fixture = *state;
     sample_spec(&fixture->rule.key, "payload");
@@ -402,6 +418,7 @@ int main(void) {
         WITH_FIXTURE(a_group_does_not_run_into_its_key),
         WITH_FIXTURE(equal_payloads_on_two_topics_are_two_messages),
         WITH_FIXTURE(in_a_joined_key_the_payload_stands_alone),
+        WITH_FIXTURE(the_sha256_of_the_payload_is_the_key_that_anyone_computes),
         WITH_FIXTURE(an_empty_payload_has_a_hash_too),
         WITH_FIXTURE(without_a_fingerprint_there_is_none),
         WITH_FIXTURE(a_fingerprint_follows_what_it_names_and_nothing_else),

@@ -18,7 +18,7 @@ static int open_rule(void **state) {
     idem_secret_default(&secret);
     memset(&digest, 0xAB, sizeof digest);
     sample_rule(&rule, "orders");
-    rule.propagate.as = sample_text("idempotency-key");
+    rule.propagate.as[0] = sample_text("idempotency-key");
     return 0;
 }
 
@@ -100,8 +100,8 @@ static void a_rule_that_does_not_propagate_gives_nothing(void **state) {
     (void)state;
     struct idem_extractor extractor = {.kind = IDEM_EXTRACT_CLIENT};
     struct idem_key_part part = {&extractor, idem_span_text("A-1")};
-    free(rule.propagate.as);
-    rule.propagate.as = NULL;
+    free(rule.propagate.as[0]);
+    rule.propagate.as[0] = NULL;
     assert_int_equal(
         idem_propagated_key(&rule, &secret, &digest, &part, 1, out, sizeof out), 0);
 }

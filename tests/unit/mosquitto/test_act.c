@@ -66,8 +66,9 @@ static int act(struct passage *passage, enum idem_act wanted) {
 }
 
 static void propagate(struct passage *passage, const char *property, const char *key) {
-    passage->request.property = property;
-    passage->request.key = key;
+    static const char *names[2];
+    names[0] = property;
+    passage->request.key = (struct idem_stamp){names, key};
 }
 
 static void assert_properties(const mosquitto_property *list, const char *expected) {
@@ -124,6 +125,30 @@ static void a_passing_message_is_left_alone(void **state) {
         assert_int_equal(act(&passage, IDEM_ACT_PASS), MOSQ_ERR_SUCCESS);
         assert_untouched(&passage, true, PROPERTIES);
         close_all(&passage);
+    }
+}
+
+static void a_message_carries_its_key_under_each_name(void **state) {
+    static const char *const names[] = {"x-deduplication-header", "key", "b", NULL};
+    static const char expected[] =
+        "user:a=1 content: format:1 correlation:3:xyz "
+        "user:x-deduplication-header=new user:key=new user:b=new";
+    (void)state;
+    for (int version = 0; version < FAKE_VERSION_COUNT; version++) {
+        for (int qos = 1; qos <= 2; qos++) {
+            struct passage passage;
+            open_as(&passage, (enum fake_version)version, qos, false);
+            add_properties(&passage);
+            passage.request.key = (struct idem_stamp){names, "new"};
+            assert_int_equal(act(&passage, qos == 1 ? IDEM_ACT_PASS : IDEM_ACT_HAND_ON),
+                             MOSQ_ERR_SUCCESS);
+            if (qos == 1) {
+                assert_untouched(&passage, false, expected);
+            } else {
+                assert_published(&passage, TOPIC, false, expected);
+            }
+            close_all(&passage);
+        }
     }
 }
 
@@ -458,6 +483,7 @@ static void without_memory_no_second_property_of_that_name_comes_about(void **st
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_passing_message_is_left_alone),
+        cmocka_unit_test(a_message_carries_its_key_under_each_name),
         cmocka_unit_test(a_passing_message_carries_its_key),
         cmocka_unit_test(
             a_property_of_that_name_is_replaced_and_the_others_keep_their_order),

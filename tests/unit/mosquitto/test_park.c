@@ -155,7 +155,6 @@ static void the_line_is_bounded_by_count_and_bytes(void **state) {
 static void publish(struct idem_parked *parked, struct idem_handover *handover) {
     const struct idem_act_request request = {
         .plan = idem_plan_of_parked(&parked->delivery),
-        .property = parked->property,
         .key = parked->key,
         .reason = "conflict",
     };
@@ -190,7 +189,7 @@ static void what_is_parked_leaves_as_its_verdict_says(void **state) {
         bool retain;
         const char *properties;
     } rows[] = {
-        {IDEM_VERDICT_DELIVER, "a", true, "user:a=1 user:key=7"},
+        {IDEM_VERDICT_DELIVER, "a", true, "user:a=1 user:key=7 user:x-other=7"},
         {IDEM_VERDICT_DROP, "$idem/duplicate/a", false,
          "user:a=1 user:idem-reason=conflict"},
         {IDEM_VERDICT_QUARANTINE, "$idem/quarantine/a", false,
@@ -200,9 +199,12 @@ static void what_is_parked_leaves_as_its_verdict_says(void **state) {
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct idem_handover handover;
+        const char *names[] = {"key", "x-other", NULL};
+        const struct idem_stamp key = {names, "7"};
         struct idem_parked *parked = put(&client, "a", "1", 2);
         parked->delivery.verdict = rows[i].verdict;
-        idem_parked_carry(parked, "key", "7");
+        idem_parked_carry(parked, &key);
+        names[0] = "changed"; /* it has copies */
         idem_parked_decide(&park, parked);
         publish(parked, &handover);
         assert_string_equal(handover.topic, rows[i].topic);

@@ -74,13 +74,20 @@ static void a_letter_keeps_its_parts(void **state) {
     assert_false(idem_letter_complete(&letter));
     assert_int_equal(idem_letter_body(&letter, text("world")), IDEM_OK);
     assert_true(idem_letter_complete(&letter));
-    assert_int_equal(idem_letter_set_key(&letter, text("as"), text("first")), IDEM_OK);
-    assert_int_equal(idem_letter_set_key(&letter, text("name"), text("value")), IDEM_OK);
+    static const char *const before[] = {"as", NULL};
+    static const char *const names[] = {"name", "x-other", "n", NULL};
+    struct idem_span name = {NULL, 0};
+    assert_int_equal(idem_letter_set_key(&letter, before, text("first")), IDEM_OK);
+    assert_int_equal(idem_letter_set_key(&letter, names, text("value")), IDEM_OK);
     assert_span(idem_letter_exchange(&letter), "ex");
     assert_span(idem_letter_routing_key(&letter), "key");
     assert_span(idem_letter_properties(&letter), "props");
     assert_span(idem_letter_payload(&letter), "helloworld");
-    assert_span(idem_letter_key_name(&letter), "name");
+    for (size_t i = 0; names[i] != NULL; i++) {
+        assert_true(idem_letter_next_key_name(&letter, &name));
+        assert_span(name, names[i]);
+    }
+    assert_false(idem_letter_next_key_name(&letter, &name));
     assert_span(idem_letter_key_text(&letter), "value");
 }
 
@@ -104,7 +111,8 @@ static void a_letter_is_used_again(void **state) {
     idem_letter_rest(&letter);
     write_letter(&none, "");
     assert_span(idem_letter_payload(&letter), "");
-    assert_span(idem_letter_key_name(&letter), "");
+    struct idem_span name = {NULL, 0};
+    assert_false(idem_letter_next_key_name(&letter, &name));
 }
 
 static bool look_up(struct idem_view *view, const char *name, struct idem_span *value) {

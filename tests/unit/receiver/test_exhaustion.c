@@ -99,7 +99,7 @@ static struct idem_delivery submit_sample(struct receiving *fixture) {
 /* The flight and the text to propagate are allocated for the first copy. */
 static void a_copy_without_memory_is_decided_as_a_store_failure(void **state) {
     struct receiving *fixture = *state;
-    fixture->rules.rules[0].propagate.as = sample_text("idempotency-key");
+    fixture->rules.rules[0].propagate.as[0] = sample_text("idempotency-key");
     fixture->rules.rules[0].policies.on_store_failure = IDEM_ACTION_REFUSE;
     sample_add(&fixture->sample, "id", "K");
     for (uint64_t n = 0; n < 2; n++) {
@@ -139,7 +139,7 @@ static void settling_without_memory_says_so_and_leaves_the_claim(void **state) {
 /* Duplicates, so that the store needs no memory either. */
 static void a_message_on_its_usual_way_allocates_nothing(void **state) {
     struct receiving *fixture = *state;
-    fixture->rules.rules[0].propagate.as = sample_text("idempotency-key");
+    fixture->rules.rules[0].propagate.as[0] = sample_text("idempotency-key");
     sample_spec(&fixture->rules.rules[0].key, "property:id|json:/order/id|payload");
     sample_spec(&fixture->rules.rules[0].fingerprint, "payload");
     fixture->sample.message.payload =

@@ -95,7 +95,7 @@ static void a_delivered_conflict_holds_no_claim(void **state) {
 static void assert_carries(struct receiving *fixture,
                            const struct idem_delivery *delivery, const char *expected_as,
                            const char *expected_text) {
-    const char *as = "?";
+    const char *const *as = NULL;
     const char *text = "?";
     size_t len = idem_receiver_propagation(fixture->receiver, delivery, &as, &text);
     if (expected_as == NULL) {
@@ -105,7 +105,9 @@ static void assert_carries(struct receiving *fixture,
         return;
     }
     assert_int_equal(len, strlen(expected_text));
-    assert_string_equal(as, expected_as);
+    assert_non_null(as);
+    assert_string_equal(as[0], expected_as);
+    assert_null(as[1]);
     assert_string_equal(text, expected_text);
 }
 
@@ -120,7 +122,7 @@ static void the_key_travels_until_the_next_submit(void **state) {
     struct idem_delivery first;
     struct idem_delivery second;
     unsigned decisions = 0;
-    fixture->rules.rules[0].propagate.as = sample_text("idempotency-key");
+    fixture->rules.rules[0].propagate.as[0] = sample_text("idempotency-key");
     receiving_submit(fixture, "K", &first, &decisions);
     assert_carries(fixture, &first, "idempotency-key", "K");
     idem_receiver_complete(fixture->receiver, &first, NOW_MS, NULL, NULL);
@@ -134,7 +136,7 @@ static void a_copy_that_was_not_identified_carries_nothing(void **state) {
     struct receiving *fixture = *state;
     struct idem_delivery delivery;
     unsigned decisions = 0;
-    fixture->rules.rules[0].propagate.as = sample_text("idempotency-key");
+    fixture->rules.rules[0].propagate.as[0] = sample_text("idempotency-key");
     receiving_submit(fixture, "K", &delivery, &decisions);
     receiving_submit(fixture, "", &delivery, &decisions);
     assert_int_equal(delivery.reason, IDEM_REASON_MISSING_KEY);
@@ -157,7 +159,7 @@ static void copies_that_are_decided_later_carry_their_own_keys(void **state) {
     struct receiving *fixture = *state;
     struct idem_delivery deliveries[3];
     struct carried carried[3] = {{fixture, "K", 0}, {fixture, "L", 0}, {fixture, "M", 0}};
-    fixture->rules.rules[0].propagate.as = sample_text("idempotency-key");
+    fixture->rules.rules[0].propagate.as[0] = sample_text("idempotency-key");
     scripted_store_delay(fixture->scripted, true);
     for (unsigned round = 1; round <= 2; round++) {
         for (size_t i = 0; i < 3; i++) {
@@ -182,7 +184,7 @@ static void rules_can_be_replaced_under_open_copies(void **state) {
     struct idem_ruleset next;
     struct carried carried = {fixture, "K", 0};
     struct idem_delivery delivery;
-    fixture->rules.rules[0].propagate.as = sample_text("idempotency-key");
+    fixture->rules.rules[0].propagate.as[0] = sample_text("idempotency-key");
     fixture->rules.rules[0].policies.on_store_failure = IDEM_ACTION_REFUSE;
     sample_add(&fixture->sample, "id", "K");
     scripted_store_delay(fixture->scripted, true);
@@ -207,14 +209,14 @@ static void a_text_is_never_lent_to_another_copy_of_its_delivery(void **state) {
     struct receiving *fixture = *state;
     struct idem_delivery deliveries[2];
     unsigned decisions = 0;
-    fixture->rules.rules[0].propagate.as = sample_text("idempotency-key");
+    fixture->rules.rules[0].propagate.as[0] = sample_text("idempotency-key");
     scripted_store_delay(fixture->scripted, true);
     receiving_submit(fixture, "K", &deliveries[0], &decisions);
     receiving_submit(fixture, "L", &deliveries[1], &decisions);
     scripted_store_release_all(fixture->scripted);
     scripted_store_delay(fixture->scripted, false);
-    free(fixture->rules.rules[0].propagate.as);
-    fixture->rules.rules[0].propagate.as = NULL;
+    free(fixture->rules.rules[0].propagate.as[0]);
+    fixture->rules.rules[0].propagate.as[0] = NULL;
     receiving_submit(fixture, "M", &deliveries[0], &decisions);
     assert_int_equal(decisions, 3);
     assert_carries(fixture, &deliveries[0], NULL, NULL);

@@ -120,10 +120,13 @@ static void add_rule(struct world *world, struct words *words) {
     set_time(words, "ttl", &rule->ttl_ms);
     rule->ttl_from = words_attribute(words, "sliding") != NULL ? IDEM_TTL_FROM_LAST
                                                                : IDEM_TTL_FROM_FIRST;
+    set_text(words, "ttl_header", &rule->ttl_header.name);
+    set_time(words, "ttl_max", &rule->ttl_header.max_ms);
     set_time(words, "lease", &rule->lease_ms);
     set_action(words, "on_missing_key", &rule->policies.on_missing_key);
     set_action(words, "on_duplicate", &rule->policies.on_duplicate);
     set_action(words, "on_conflict", &rule->policies.on_conflict);
+    set_action(words, "on_in_flight", &rule->policies.on_in_flight);
     set_action(words, "on_in_doubt", &rule->policies.on_in_doubt);
     set_action(words, "on_store_failure", &rule->policies.on_store_failure);
     words_refuse_rest(words, 1);
