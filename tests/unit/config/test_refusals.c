@@ -1,51 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * Each kind of mistake, and the exact words with which it is refused: line, key, what would be right. */
-#include <idem/config.h>
-
-#include "testing.h"
+#include "refusals.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-struct mistake {
-    const char *expected; /* behind "f.yaml:" */
-    const char *text;
-};
-
-static void assert_refused(const char *expected, const char *text, size_t length) {
-    struct idem_config config;
-    struct idem_error error = IDEM_ERROR_INIT;
-    char whole[IDEM_ERROR_TEXT_MAX];
-    (void)snprintf(whole, sizeof whole, "f.yaml:%s", expected);
-    enum idem_code code =
-        idem_config_parse(&config, "f.yaml", text, length, NULL, NULL, &error);
-    idem_config_fini(&config);
-    assert_string_equal(error.text, whole);
-    assert_int_equal(code, IDEM_ERR_CONFIG);
-}
-
-static void assert_taken(const char *text) {
-    struct idem_config config;
-    struct idem_error error = IDEM_ERROR_INIT;
-    if (idem_config_parse(&config, "f.yaml", text, strlen(text), NULL, NULL, &error) !=
-        IDEM_OK) {
-        fail_msg("%s", error.text);
-    }
-    idem_config_fini(&config);
-}
-
-static void assert_all_refused(const struct mistake *mistakes, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        assert_refused(mistakes[i].expected, mistakes[i].text, strlen(mistakes[i].text));
-    }
-}
-
-#define ASSERT_ALL_REFUSED(mistakes)                                                     \
-    assert_all_refused(mistakes, sizeof(mistakes) / sizeof(mistakes)[0])
-
-/* A rule that is right up to its fourth line; what is tested is in the fifth. */
-#define RULE_HEAD "rules:\n- name: a\n  match: {topic: a}\n"
-#define RULE      RULE_HEAD "  key: client\n"
 
 static void keys_that_are_not_known(void **state) {
     static const struct mistake mistakes[] = {
@@ -293,147 +251,6 @@ static void matches(void **state) {
     ASSERT_ALL_REFUSED(mistakes);
 }
 
-static void rules_that_contradict_themselves(void **state) {
-    static const struct mistake mistakes[] = {
-        {"2: rules[0].name: 'a b' is not a name; write 1 to 128 of A-Z a-z 0-9 _ . -",
-         "rules:\n- name: a b\n"},
-        {"2: rules[0].name: '' is not a name; write 1 to 128 of A-Z a-z 0-9 _ . -",
-         "rules:\n- name: ''\n"},
-        {"5: rules[1].name: 'a' is the name of the rule in line 2 already; give each its "
-         "own",
-         RULE "- {name: a, match: {topic: b}, key: client}\n"},
-        {"5: rules[0].ttl: has no meaning with strategy: natural; remove it, or use "
-         "strategy: key",
-         RULE_HEAD "  strategy: natural\n  ttl: 2h\n"},
-        {"4: rules[0].key: has no meaning with strategy: natural; remove it, or use "
-         "strategy: key",
-         RULE "  strategy: natural\n"},
-        {"5: rules[0].sequence: has no meaning with strategy: key; remove it, or use "
-         "strategy: sequence",
-         RULE "  sequence: {number: topic:1}\n"},
-        {"4: rules[0].key: has no meaning with strategy: sequence; remove it, or use "
-         "strategy: key",
-         RULE "  strategy: sequence\n  sequence: {number: topic:1}\n"},
-        {"5: rules[0].ttl: the ttl (30s) is not longer than the lease (30s); make the "
-         "ttl "
-         "longer or the lease shorter",
-         RULE "  ttl: 30s\n  short_ttl: true\n"},
-        {"6: rules[0].ttl: the ttl (2h) is not longer than the lease (3h); make the ttl "
-         "longer or the lease shorter",
-         RULE "  lease: 3h\n  ttl: 2h\n"},
-    };
-    (void)state;
-    ASSERT_ALL_REFUSED(mistakes);
-}
-
-static void replies_that_nothing_can_give(void **state) {
-    static const struct mistake mistakes[] = {
-        {"5: rules[0].on_duplicate: has no meaning with strategy: natural; remove it, or "
-         "use strategy: key",
-         RULE_HEAD "  strategy: natural\n  on_duplicate: replay\n"},
-        {"6: rules[0].on_duplicate: strategy: sequence keeps a mark for all numbers and "
-         "no result of any to replay; use drop, or strategy: key",
-         RULE_HEAD "  strategy: sequence\n  sequence: {number: topic:1}\n"
-                   "  on_duplicate: replay\n"},
-    };
-    (void)state;
-    ASSERT_ALL_REFUSED(mistakes);
-}
-
-static void windows_that_cannot_be(void **state) {
-    static const struct mistake mistakes[] = {
-        {"5: rules[0].window: unknown key here; it belongs at rules[].sequence.window",
-         RULE "  window: 64\n"},
-        {"6: rules[0].ttl_from: has no meaning with strategy: sequence; remove it, or "
-         "use "
-         "strategy: key",
-         RULE_HEAD "  strategy: sequence\n  sequence: {number: topic:1}\n"
-                   "  ttl_from: last\n"},
-        {"5: rules[0].ttl_header.name: is missing; add it (text)",
-         RULE "  ttl_header: {min: 1m}\n"},
-        {"5: rules[0].ttl_header.min: the shortest ttl (30s) is not longer than the "
-         "lease "
-         "(30s); make it longer or the lease shorter",
-         RULE "  ttl_header: {name: t, min: 30s}\n"},
-        {"5: rules[0].ttl_header.min: the shortest ttl (3m) is longer than the longest "
-         "(2m)",
-         RULE "  ttl_header: {name: t, min: 3m, max: 2m}\n"},
-        {"5: rules[0].ttl_header.min: the shortest ttl (4d) is longer than the longest "
-         "(3d)",
-         RULE "  ttl_header: {name: t, min: 4d}\n"},
-        {"5: rules[0].ttl_header.max: the longest ttl (20s) is not longer than the lease",
-         RULE "  ttl_header: {name: t, max: 20s}\n"},
-    };
-    (void)state;
-    ASSERT_ALL_REFUSED(mistakes);
-}
-
-#define RULES_OF(first, second)                                                          \
-    "rules:\n- {name: a, key: user, match: {" first "}}\n"                               \
-    "- {name: b, key: user, match: {" second "}}\n"
-#define TAKEN                                                                            \
-    "3: rules[1].match: never used: the rule 'a' in line 2 comes first and takes all "   \
-    "that this one matches; put this one before it"
-
-static void rules_whose_turn_never_comes(void **state) {
-    static const struct mistake mistakes[] = {
-        {TAKEN, RULES_OF("topic: a/+", "topic: a/+")},
-        {TAKEN, RULES_OF("topic: '#'", "topic: a/b")},
-        {TAKEN, RULES_OF("topic: a", "topic: a, header: kind")},
-        {TAKEN, RULES_OF("header: kind", "header: {kind: order}, queue: q")},
-        {TAKEN, RULES_OF("queue: q", "queue: q, routing_key: k")},
-    };
-    static const char *const taken[] = {
-        RULES_OF("topic: '#'", "topic: $a/b"),
-        RULES_OF("topic: '#'", "queue: q"),
-        RULES_OF("topic: '#'", "header: kind"),
-        RULES_OF("topic: a, header: kind", "topic: a"),
-        RULES_OF("header: {kind: order}", "header: kind"),
-        RULES_OF("queue: q, routing_key: k", "queue: q"),
-    };
-    (void)state;
-    ASSERT_ALL_REFUSED(mistakes);
-    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
-        assert_taken(taken[i]);
-    }
-}
-
-#define AMQP_HEAD "rules:\n- name: a\n  match: {queue: q}\n"
-
-static void values_that_no_message_of_the_rule_has(void **state) {
-    static const struct mistake mistakes[] = {
-        {"4: rules[0].key: never yields a value: message-id is of AMQP, and the rule is "
-         "for MQTT; use user, property:NAME or another extractor",
-         RULE_HEAD "  key: message-id\n"},
-        {"4: rules[0].key: never yields a value: client is of MQTT, and the rule is for "
-         "AMQP; use user, property:NAME or another extractor",
-         AMQP_HEAD "  key: {all: [client, message-id]}\n"},
-        {"5: rules[0].scope: never yields a value: client is of MQTT, and the rule is "
-         "for "
-         "AMQP; use user, property:NAME or another extractor",
-         AMQP_HEAD "  key: user\n  scope: {by: client}\n"},
-        {"2: rules[0].sequence.producer: never yields a value: client is of MQTT, and "
-         "the "
-         "rule is for AMQP; use user, property:NAME or another extractor",
-         AMQP_HEAD "  strategy: sequence\n  sequence: {number: topic:1}\n"},
-    };
-    (void)state;
-    ASSERT_ALL_REFUSED(mistakes);
-    assert_taken(RULE_HEAD "  key: [message-id, client]\n");
-}
-
-static void properties_that_overwrite_each_other(void **state) {
-    static const struct mistake mistakes[] = {
-        {"6: rules[0].propagate: t brings the ttl (ttl_header): the key would replace it "
-         "for the next hop; use another name",
-         RULE "  ttl_header: t\n  propagate: {as: [a, t]}\n"},
-        {"5: rules[0].propagate: a is there twice; keep one",
-         RULE "  propagate: {as: [a, b, a]}\n"},
-    };
-    (void)state;
-    ASSERT_ALL_REFUSED(mistakes);
-}
-
 static void urls_and_addresses_without_telling_passwords(void **state) {
     static const struct mistake mistakes[] = {
         {"1: bridge.source.url: 'http://me:*@host/' is not possible; write amqp://HOST "
@@ -554,16 +371,16 @@ static void files_that_are_too_long(void **state) {
     (void)state;
     assert_non_null(text);
     memset(text, '\n', length);
-    assert_refused("1: document: longer than 1048576 bytes; a configuration is shorter "
-                   "than that",
-                   text, length);
+    refusals_assert("1: document: longer than 1048576 bytes; a configuration is shorter "
+                    "than that",
+                    text, length);
     memset(text, ',', length);
     memcpy(text, "[a", 2);
     for (size_t i = 2; i + 2 < length; i += 2) {
         text[i] = ',';
         text[i + 1] = 'a';
     }
-    assert_refused("1: document: too many values; at most 65536", text, length - 1);
+    refusals_assert("1: document: too many values; at most 65536", text, length - 1);
     free(text);
 }
 
@@ -573,7 +390,7 @@ static void rules_beyond_the_limit(void **state) {
     for (size_t i = 0; i <= IDEM_RULES_MAX; i++) {
         strcat(text, "- name: a\n");
     }
-    assert_refused("1: rules: 257 rules; at most 256 are possible", text, strlen(text));
+    refusals_assert("1: rules: 257 rules; at most 256 are possible", text, strlen(text));
 }
 
 static void messages_hold_no_control_characters_or_passwords(void **state) {
@@ -602,12 +419,6 @@ int main(void) {
         cmocka_unit_test(words_that_are_not_in_the_list),
         cmocka_unit_test(extractors_and_their_lists),
         cmocka_unit_test(matches),
-        cmocka_unit_test(rules_that_contradict_themselves),
-        cmocka_unit_test(replies_that_nothing_can_give),
-        cmocka_unit_test(windows_that_cannot_be),
-        cmocka_unit_test(rules_whose_turn_never_comes),
-        cmocka_unit_test(values_that_no_message_of_the_rule_has),
-        cmocka_unit_test(properties_that_overwrite_each_other),
         cmocka_unit_test(urls_and_addresses_without_telling_passwords),
         cmocka_unit_test(store_urls_without_telling_passwords),
         cmocka_unit_test(sinks_that_mix_two_kinds),
