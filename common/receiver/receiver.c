@@ -70,12 +70,18 @@ static bool is_orphan(const struct idem_receiver *receiver,
            holder->incarnation == receiver->owner.incarnation;
 }
 
-/* The store does not answer, but may remember the copy that is on its way here. */
+/* The store does not answer, but may remember the copy that is on its way here. Where it can be held, that
+ * one decides: it is completed or abandoned whatever becomes of it. */
 static enum idem_reason reason_without_answer(const struct idem_receiver *receiver,
                                               const struct idem_delivery *delivery,
                                               const struct idem_record *remembered) {
-    return receiver->completes_unprotected &&
-                   is_on_its_way_here(receiver, delivery, &remembered->owner)
+    if (!receiver->completes_unprotected || remembered->state != IDEM_RECORD_PENDING) {
+        return IDEM_REASON_STORE_FAILURE;
+    }
+    if (receiver->can_hold) {
+        return IDEM_REASON_IN_FLIGHT;
+    }
+    return is_on_its_way_here(receiver, delivery, &remembered->owner)
                ? repeated(delivery, remembered)
                : IDEM_REASON_STORE_FAILURE;
 }
@@ -110,7 +116,7 @@ static void read_answer(struct idem_delivery *delivery, enum idem_reason reason,
                         const struct idem_answer *answer) {
     delivery->claimed = reason == IDEM_REASON_NEW || reason == IDEM_REASON_IN_DOUBT;
     delivery->store_code = answer->code;
-    if (answer->code != IDEM_OK) {
+    if (reason == IDEM_REASON_STORE_FAILURE) {
         return;
     }
     if (reason != IDEM_REASON_NEW) {
@@ -188,6 +194,7 @@ static void claim(struct idem_receiver *receiver, struct idem_flight *flight,
         .fingerprint = delivery->fingerprint,
         .has_fingerprint = delivery->has_fingerprint,
         .durable = receiver->durable,
+        .deferrable = delivery->deferrable,
         .owner = receiver->owner,
         .now_ms = now_ms,
         .lease_ms = rule->lease_ms,
@@ -274,6 +281,8 @@ static void start_delivery(struct idem_delivery *delivery, const struct idem_rul
     delivery->rule = rule;
     delivery->rule_name = row->name;
     delivery->ttl_ms = rule != NULL ? idem_rule_ttl(rule, message) : 0;
+    delivery->deferrable =
+        rule != NULL && rule->policies.on_store_failure == IDEM_ACTION_DELIVER;
 }
 
 void idem_receiver_submit(struct idem_receiver *receiver,

@@ -62,6 +62,7 @@ void idem_receiver_complete(struct idem_receiver *receiver,
         .now_ms = now_ms,
         .ttl_ms = delivery->ttl_ms,
         .durable = receiver->durable,
+        .deferrable = delivery->deferrable,
     };
     receiver->now_ms = now_ms;
     struct idem_flight *flight =

@@ -13,25 +13,34 @@ struct backend {
     const char *scheme; /* what a URL of it begins with */
     idem_backend_open *open;
     idem_backend_check *check;
+    bool remote; /* on the network */
 };
 
 static const struct backend backends[] = {
-    {"memory:", idem_memory_open, idem_memory_check},
-    {"embedded:", idem_embedded_open, idem_embedded_check},
-    {"redis:", idem_redis_open, idem_redis_check},
-    {"rediss:", idem_redis_open, idem_redis_check},
-    {"unix:", idem_redis_open, idem_redis_check},
-    {"redis+sentinel:", idem_redis_open, idem_redis_check},
-    {"rediss+sentinel:", idem_redis_open, idem_redis_check},
-    {"redis+cluster:", idem_redis_open, idem_redis_check},
-    {"rediss+cluster:", idem_redis_open, idem_redis_check},
+    {"memory:", idem_memory_open, idem_memory_check, false},
+    {"embedded:", idem_embedded_open, idem_embedded_check, false},
+    {"redis:", idem_redis_open, idem_redis_check, true},
+    {"rediss:", idem_redis_open, idem_redis_check, true},
+    {"unix:", idem_redis_open, idem_redis_check, true},
+    {"redis+sentinel:", idem_redis_open, idem_redis_check, true},
+    {"rediss+sentinel:", idem_redis_open, idem_redis_check, true},
+    {"redis+cluster:", idem_redis_open, idem_redis_check, true},
+    {"rediss+cluster:", idem_redis_open, idem_redis_check, true},
 };
 
-static const struct backend *find_backend(const char *url, struct idem_error *error) {
+static const struct backend *backend_of(const char *url) {
     for (size_t i = 0; url != NULL && i < sizeof backends / sizeof backends[0]; i++) {
         if (strncmp(url, backends[i].scheme, strlen(backends[i].scheme)) == 0) {
             return &backends[i];
         }
+    }
+    return NULL;
+}
+
+static const struct backend *find_backend(const char *url, struct idem_error *error) {
+    const struct backend *backend = backend_of(url);
+    if (backend != NULL) {
+        return backend;
     }
     (void)idem_error_set(error, IDEM_ERR_INVALID, 0,
                          "store URL '%.80s' is not of a known form: embedded:///PATH, "
@@ -44,6 +53,11 @@ static const struct backend *find_backend(const char *url, struct idem_error *er
 enum idem_code idem_store_url_check(const char *url, struct idem_error *error) {
     const struct backend *backend = find_backend(url, error);
     return backend != NULL ? backend->check(url, error) : IDEM_ERR_INVALID;
+}
+
+bool idem_store_url_is_remote(const char *url) {
+    const struct backend *backend = backend_of(url);
+    return backend != NULL && backend->remote;
 }
 
 /* The store, or one that remembers in front of it. */

@@ -136,11 +136,9 @@ static enum idem_code set_handover_path(struct idem_node *node, const char *path
  * or, for a store that is elsewhere, beside the configuration. The memory store keeps nothing. */
 static enum idem_code name_handover(struct idem_node *node, struct idem_error *error) {
     static const char embedded[] = "embedded://";
-    static const char memory[] = "memory:";
     const char *url = node->config.store.url;
     bool is_embedded = strncmp(url, embedded, sizeof embedded - 1) == 0;
-    bool is_memory = strncmp(url, memory, sizeof memory - 1) == 0;
-    node->remote = !is_embedded && !is_memory;
+    node->remote = idem_store_url_is_remote(url);
     if (node->config.mqtt.handover != NULL) {
         node->handover_path = strdup(node->config.mqtt.handover);
         return node->handover_path != NULL ? IDEM_OK : no_memory(error);
@@ -149,9 +147,9 @@ static enum idem_code name_handover(struct idem_node *node, struct idem_error *e
         const char *path = url + sizeof embedded - 1;
         return set_handover_path(node, path, (int)strcspn(path, "?"), error);
     }
-    return is_memory
-               ? IDEM_OK
-               : set_handover_path(node, node->path, (int)strlen(node->path), error);
+    return node->remote
+               ? set_handover_path(node, node->path, (int)strlen(node->path), error)
+               : IDEM_OK;
 }
 
 /* Better to hear of it now than at the stop. */

@@ -39,9 +39,7 @@ static bool begins(const char *text, const char *with) {
 /* A store in this process has one owner: one thread. */
 static enum idem_code check_workers(const struct idem_config *config,
                                     struct idem_error *error) {
-    const char *url = config->store.url;
-    if (config->bridge.workers > 1 &&
-        (begins(url, "memory:") || begins(url, "embedded:"))) {
+    if (config->bridge.workers > 1 && !idem_store_url_is_remote(config->store.url)) {
         return idem_error_set(error, IDEM_ERR_UNSUPPORTED, 0,
                               "%s: bridge.workers: %u workers need a store that each of "
                               "them can open, such as redis://; with memory: and "

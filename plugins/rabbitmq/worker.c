@@ -148,6 +148,12 @@ void idem_worker_run(struct idem_worker *worker) {
     }
 }
 
+/* Whether what was delivered while the store did not answer is known here, and written to it later. */
+static bool remembers(const struct idem_worker *worker) {
+    return worker->sinks[0]->store == NULL &&
+           idem_store_url_is_remote(worker->options->config->store.url);
+}
+
 static enum idem_code open_store(struct idem_worker *worker, struct idem_error *error) {
     const struct idem_config *config = worker->options->config;
     if (worker->sinks[0]->store != NULL) {
@@ -159,6 +165,7 @@ static enum idem_code open_store(struct idem_worker *worker, struct idem_error *
         .secret = &config->rules.secret,
         .log = worker->log,
         .deadline_ms = config->store.deadline_ms,
+        .recent_keys = remembers(worker) ? config->store.recent_keys : 0,
     };
     return idem_store_open(&worker->store, &options, error);
 }
@@ -172,6 +179,7 @@ static enum idem_code open_receiver(struct idem_worker *worker, uint64_t incarna
         .incarnation = incarnation,
         .durable = true,
         .can_hold = true,
+        .completes_unprotected = remembers(worker),
         .log = worker->log,
     };
     return idem_receiver_open(&worker->receiver, &options, error);

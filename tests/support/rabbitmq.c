@@ -115,6 +115,16 @@ unsigned rabbitmq_unacknowledged(const char *queue) {
     return (unsigned)strtoul(line, NULL, 10);
 }
 
+void rabbitmq_wait_unheld(const char *queue) {
+    int64_t deadline = testing_deadline();
+    unsigned held;
+    while ((held = rabbitmq_unacknowledged(queue)) > 0) {
+        if (testing_remaining_ms(deadline) == 0) {
+            fail_msg("%u messages of %s are not acknowledged", held, queue);
+        }
+    }
+}
+
 void rabbitmq_kill(void) {
     assert_true(script("kill", getenv("IDEM_RABBITMQ")));
 }

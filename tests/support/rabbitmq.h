@@ -28,6 +28,8 @@ void rabbitmq_heartbeat(unsigned seconds);
 
 /* Messages of a queue that a consumer holds. Takes a second. */
 unsigned rabbitmq_unacknowledged(const char *queue);
+/* Waits until there are none. */
+void rabbitmq_wait_unheld(const char *queue);
 
 /* kill -9 of the node: every client is cut off. Then the same node again, with what it has on disk. */
 void rabbitmq_kill(void);

@@ -39,8 +39,9 @@ struct idem_receiver_options {
     idem_receiver_room *room;
     void *room_arg;
     /* The store remembers claims that failed (idem_store_options.recent_keys): a copy that is delivered all
-     * the same is to be completed too, so that the next one is known; and a claim of this receiver that
-     * turns out to have been made after all, and that nobody is delivering, goes to the next copy. */
+     * the same is to be completed too, so that the next one is known. A receiver that can hold takes another
+     * copy meanwhile for in flight. For one that cannot, a claim of its own that turns out to have been made
+     * after all, and that nobody is delivering, goes to the next copy. */
     bool completes_unprotected;
 };
 
@@ -54,6 +55,7 @@ struct idem_delivery {
         claimed; /* whatever the verdict is: complete must follow when what it asks for (deliver,
                    * quarantine, drop) is certain, or abandon when that has failed for certain */
     bool has_identity; /* digest is valid */
+    bool deferrable;   /* of the rule: on_store_failure: deliver */
     struct idem_digest digest;
     struct idem_digest fingerprint;
     bool has_fingerprint;

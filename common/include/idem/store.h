@@ -75,6 +75,9 @@ struct idem_claim {
     bool has_fingerprint;
     bool
         durable; /* answer only when a crash of this process or machine cannot undo the claim */
+    /* The copy is delivered even where this fails (on_store_failure: deliver): with recent_keys its claim is
+     * then remembered. */
+    bool deferrable;
     struct idem_owner owner;
     int64_t now_ms;
     int64_t lease_ms; /* > 0 */
@@ -89,6 +92,9 @@ struct idem_completion {
     int64_t now_ms;
     int64_t ttl_ms; /* > 0; counted from now */
     bool durable;
+    /* With recent_keys, and durable: IDEM_OK already where it is only remembered, to be written when the
+     * store answers again. What is not durable is always deferrable. */
+    bool deferrable;
     struct idem_span result; /* copied */
 };
 
@@ -178,7 +184,7 @@ struct idem_store_options {
     int64_t deadline_ms;
     /* Keys that this process remembers in front of a store on the network: known ones are answered
      * without asking, also while it is down, and what is completed then is written later. A claim that fails
-     * is answered with its code and, in record, the live claim of this process if there is one. 0: none. */
+     * is answered with its code and, in record, the live claim of this handle if there is one. 0: none. */
     size_t recent_keys;
     /* With recent_keys: how long a claim that another owner holds is asked again before it is answered
      * IDEM_CLAIM_IN_FLIGHT. */
@@ -209,6 +215,10 @@ static inline enum idem_code idem_store_open(struct idem_store **store,
 /* Whether a URL is well-formed and names a known backend, without opening it. */
 IDEM_API IDEM_MUST_USE enum idem_code idem_store_url_check(const char *url,
                                                            struct idem_error *error);
+
+/* Whether the URL names a store on the network: which can be away, answers later, and can be opened several
+ * times. False for what is no URL. */
+IDEM_API bool idem_store_url_is_remote(const char *url);
 
 /* NULL is accepted. */
 IDEM_API void idem_store_close(struct idem_store *store);

@@ -8,8 +8,9 @@
  *            answer, the end moves in this memory alone. A done record is never undone except by
  *            its ttl, which is remembered too, and by forget: a forget that comes from another program
  *            (idemctl) reaches this memory only when the program is restarted.
- *   PENDING  claimed here, or tried to be. Not used to answer claims: the store behind decides who holds
- *            what. It keeps the fingerprint until the key is completed.
+ *   PENDING  claimed here, or tried to be for a copy that is delivered all the same. Not used to answer
+ *            claims as long as the store behind does, which decides who holds what. It keeps the fingerprint
+ *            until the key is completed.
  *
  * Two gaps are closed by it:
  *   A claim may be on its way while the key is completed here: the answer says "in flight, held by
@@ -24,7 +25,11 @@
  * for as long as the options have patience, before it is answered "in flight".
  *
  * A completion that the store behind did not take is therefore reported as a success, since it is not
- * forgotten, unless it had to be durable. */
+ * forgotten. The exception is one that had to be durable and cannot be deferred: it is reported as failed,
+ * and not owed, since its caller asks again.
+ *
+ * What is owed is lost when this process is killed while the store behind is away. The next copy then finds
+ * what the store behind has: nothing, and is new, or the claim of a holder that died, and is in doubt. */
 #include "store/recent/recent.h"
 #include "store/answer.h"
 #include "store/recent/own.h"
@@ -74,7 +79,7 @@ static void claim_failed(struct idem_recent *recent, const struct idem_passage *
     struct idem_record found = idem_generations_find(&recent->memory, &claim->digest);
     if (idem_record_live(&found, claim->now_ms)) {
         answer.record = found;
-    } else {
+    } else if (claim->deferrable) {
         found = (struct idem_record){.state = IDEM_RECORD_NONE};
         remember_claim(recent, claim, &found);
     }
@@ -190,12 +195,12 @@ static void complete_answered(void *arg, const struct idem_answer *answer) {
     struct idem_passage *passage = arg;
     struct idem_recent *recent = passage->recent;
     const struct idem_completion *completion = &passage->completion;
+    bool deferrable = !completion->durable || completion->deferrable;
     struct idem_answer known;
-    if (answer->code != IDEM_OK && idem_can_be_owed(answer->code) &&
+    if (answer->code != IDEM_OK && deferrable && idem_can_be_owed(answer->code) &&
         known_done(recent, &completion->digest, completion->now_ms, &known)) {
         idem_recent_owe(recent, completion, &known.record);
-        idem_answer_code(completion->durable ? answer->code : IDEM_OK, passage->done,
-                         passage->arg);
+        idem_answer_code(IDEM_OK, passage->done, passage->arg);
     } else {
         passage->done(passage->arg, answer);
     }

@@ -112,8 +112,11 @@ static int close_stage(void **state) {
     return 0;
 }
 
+/* Of a copy that is delivered whatever the answer is. */
 static struct idem_answer claim(uint64_t n) {
-    return stores_claim(&stage.box, n, &stores_me, T0, 1000);
+    struct idem_claim claim = stores_claim_of(n, &stores_me, T0, 1000);
+    claim.deferrable = true;
+    return stores_claim_as(&stage.box, &claim).answer;
 }
 
 static enum idem_code complete(uint64_t n) {
@@ -220,6 +223,15 @@ static void a_failed_claim_tells_of_the_one_before(void **state) {
     assert_int_equal(answer.record.owner.instance, stores_me.instance);
 }
 
+static void a_failed_claim_of_a_copy_that_is_not_delivered_is_forgotten(void **state) {
+    (void)state;
+    scripted_store_fail(stage.scripted, IDEM_ERR_UNAVAILABLE, 2);
+    (void)stores_claim(&stage.box, 1, &stores_me, T0, 1000);
+    struct idem_answer answer = stores_claim(&stage.box, 1, &stores_me, T0, 1000);
+    assert_int_equal(answer.code, IDEM_ERR_UNAVAILABLE);
+    assert_int_equal(answer.record.state, IDEM_RECORD_NONE);
+}
+
 static void what_is_completed_without_the_store_is_written_later(void **state) {
     (void)state;
     scripted_store_fail(stage.scripted, IDEM_ERR_UNAVAILABLE, 2);
@@ -243,6 +255,31 @@ static void a_durable_completion_that_fails_is_reported(void **state) {
     scripted_store_fail(stage.scripted, IDEM_ERR_TIMEOUT, 1);
     stores_submit_completion(&stage.box, 1, T0, HOUR, &note);
     assert_int_equal(note.answer.code, IDEM_ERR_TIMEOUT);
+    unsigned before = scripted_store_operations(stage.scripted);
+    idem_store_dispatch(stage.box.store); /* its caller asks again: nothing is owed */
+    assert_int_equal(scripted_store_operations(stage.scripted), before);
+}
+
+static void a_durable_completion_that_can_be_deferred_is_written_later(void **state) {
+    (void)state;
+    struct stores_answer note = {.calls = 0};
+    struct stores_box behind = {.store = stage.memory};
+    const struct idem_completion completion = {
+        .digest = stores_digest(1),
+        .owner = stores_me,
+        .now_ms = T0,
+        .ttl_ms = HOUR,
+        .durable = true,
+        .deferrable = true,
+    };
+    (void)claim(1);
+    scripted_store_fail(stage.scripted, IDEM_ERR_UNAVAILABLE, 1);
+    idem_store_complete(stage.box.store, &completion, stores_note, &note);
+    assert_int_equal(note.answer.code, IDEM_OK);
+    assert_int_equal(stores_lookup(&behind, 1, T0).answer.record.state,
+                     IDEM_RECORD_PENDING);
+    idem_store_dispatch(stage.box.store);
+    assert_int_equal(stores_lookup(&behind, 1, T0).answer.record.state, IDEM_RECORD_DONE);
 }
 
 static void what_somebody_else_has_written_meanwhile_stays(void **state) {
@@ -346,8 +383,10 @@ int main(void) {
         CASE(a_pending_claim_is_the_stores_to_judge),
         CASE(a_claim_overtaken_by_its_completion_finds_the_key_done),
         CASE(a_failed_claim_tells_of_the_one_before),
+        CASE(a_failed_claim_of_a_copy_that_is_not_delivered_is_forgotten),
         CASE(what_is_completed_without_the_store_is_written_later),
         CASE(a_durable_completion_that_fails_is_reported),
+        CASE(a_durable_completion_that_can_be_deferred_is_written_later),
         CASE(what_somebody_else_has_written_meanwhile_stays),
         PATIENT(a_claim_held_elsewhere_is_asked_again_until_it_is_decided),
         PATIENT(patience_ends),

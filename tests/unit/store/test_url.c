@@ -69,6 +69,21 @@ static void each_url_is_taken_or_refused_with_a_reason(void **state) {
     }
 }
 
+static void stores_on_the_network_are_told_from_others(void **state) {
+    static const char *const here[] = {"memory:", "embedded:///a", "http://a", "", NULL};
+    static const char *const away[] = {"redis://a",          "rediss://a",
+                                       "unix:///a",          "redis+sentinel://a/m",
+                                       "rediss+cluster://a", NULL};
+    (void)state;
+    assert_false(idem_store_url_is_remote(NULL));
+    for (size_t i = 0; here[i] != NULL; i++) {
+        assert_false(idem_store_url_is_remote(here[i]));
+    }
+    for (size_t i = 0; away[i] != NULL; i++) {
+        assert_true(idem_store_url_is_remote(away[i]));
+    }
+}
+
 static void opening_refuses_what_checking_refuses(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -100,6 +115,7 @@ static void closing_nothing_is_allowed(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_url_is_taken_or_refused_with_a_reason),
+        cmocka_unit_test(stores_on_the_network_are_told_from_others),
         cmocka_unit_test(opening_refuses_what_checking_refuses),
         cmocka_unit_test(a_memory_store_cannot_be_looked_at_from_outside),
         cmocka_unit_test(closing_nothing_is_allowed),
