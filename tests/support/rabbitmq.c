@@ -257,7 +257,8 @@ void rabbitmq_bind(struct rabbitmq *client, const char *queue, const char *excha
 
 static void send_message(struct rabbitmq *client,
                          const struct rabbitmq_message *message) {
-    amqp_table_entry_t key = {.key = amqp_cstring_bytes("idempotency-key")};
+    char text[TEXT_MAX];
+    amqp_table_entry_t headers[8] = {{.key = amqp_cstring_bytes("idempotency-key")}};
     amqp_basic_properties_t properties = {._flags = AMQP_BASIC_DELIVERY_MODE_FLAG,
                                           .delivery_mode = 2};
     amqp_bytes_t body = {message->length, (void *)(uintptr_t)message->body};
@@ -265,10 +266,16 @@ static void send_message(struct rabbitmq *client,
         body.len = strlen(message->body);
     }
     if (message->key != NULL) {
-        key.value.kind = AMQP_FIELD_KIND_UTF8;
-        key.value.value.bytes = amqp_cstring_bytes(message->key);
+        headers[0].value.kind = AMQP_FIELD_KIND_UTF8;
+        headers[0].value.value.bytes = amqp_cstring_bytes(message->key);
         properties.headers.num_entries = 1;
-        properties.headers.entries = &key;
+    }
+    if (message->headers != NULL) {
+        (void)snprintf(text, sizeof text, "%s", message->headers);
+        properties.headers.num_entries = parse_arguments(text, headers, 8);
+    }
+    if (properties.headers.num_entries > 0) {
+        properties.headers.entries = headers;
         properties._flags |= AMQP_BASIC_HEADERS_FLAG;
     }
     if (message->message_id != NULL) {

@@ -40,8 +40,9 @@ struct rabbitmq_message {
     const char *exchange; /* NULL: the default exchange */
     const char *routing_key;
     const char *body;
-    size_t length;   /* of the body; 0: strlen */
-    const char *key; /* the header idempotency-key; NULL: none */
+    size_t length;       /* of the body; 0: strlen */
+    const char *key;     /* the header idempotency-key; NULL: none */
+    const char *headers; /* instead of key: "x-cache-ttl=60000 x-name=text"; NULL: none */
     const char *message_id;
     const char *user_id;
     const void *properties; /* amqp_basic_properties_t; NULL: from the above */

@@ -42,7 +42,7 @@ static void every_example_loads_without_warnings(void **state) {
         }
     }
     (void)closedir(folder);
-    assert_true(loaded >= 7);
+    assert_true(loaded >= 9);
 }
 
 static void quickstart_knows_orders_states_and_sensors(void **state) {
@@ -65,11 +65,15 @@ static void profiles_say_what_they_are_named_after(void **state) {
     (void)state;
     load(&config, "stripe.yaml");
     assert_int_equal(config.rules.rules[0].ttl_ms, 24 * 3600 * 1000);
-    assert_int_equal(config.rules.rules[0].policies.on_duplicate, IDEM_ACTION_REPLAY);
+    assert_int_equal(config.rules.rules[0].policies.on_conflict, IDEM_ACTION_REJECT);
+    assert_int_equal(config.rules.rules[0].policies.on_in_flight, IDEM_ACTION_REJECT);
     idem_config_fini(&config);
     load(&config, "sqs-fifo.yaml");
-    assert_int_equal(config.rules.rules[0].ttl_ms, 5 * 60 * 1000);
-    assert_int_equal(config.rules.rules[0].scope.kind, IDEM_SCOPE_BY);
+    for (size_t i = 0; i < config.rules.count; i++) {
+        assert_int_equal(config.rules.rules[i].ttl_ms, 5 * 60 * 1000);
+        assert_int_equal(config.rules.rules[i].ttl_from, IDEM_TTL_FROM_FIRST);
+        assert_int_equal(config.rules.rules[i].fingerprint.count, 0);
+    }
     idem_config_fini(&config);
     load(&config, "kafka-producer.yaml");
     assert_int_equal(config.rules.rules[0].strategy, IDEM_STRATEGY_SEQUENCE);
