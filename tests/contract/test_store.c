@@ -1,29 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * The contract of store.h, run unchanged against every backend: one operation after
  * another. */
-#include "stores.h"
+#include "contract.h"
 
 #include <string.h>
 
 #define HOUR INT64_C(3600000)
 #define T0   INT64_C(1700000000000)
-
-static const struct stores_variant *variant;
-
-static int open_store(void **state) {
-    static struct stores_box box;
-    memset(&box, 0, sizeof box);
-    box.sync_each = variant->sync_each;
-    box.recent_keys = variant->recent_keys;
-    stores_make(&box, variant->url);
-    *state = &box;
-    return 0;
-}
-
-static int close_store(void **state) {
-    stores_remove(*state);
-    return 0;
-}
 
 static void assert_outcome(struct idem_answer answer, enum idem_claim_outcome outcome) {
     assert_int_equal(answer.code, IDEM_OK);
@@ -364,57 +347,48 @@ static void stats_count_the_keys(void **state) {
     stores_sync(box);
     idem_store_stats(box->store, &stats);
     assert_int_equal(stats.keys, 99);
-    assert_true(stats.bytes > 0 || variant->hides_size);
+    assert_true(stats.bytes > 0 || contract_variant()->hides_size);
     assert_false(stats.failing);
     assert_int_equal(stats.commit_failures, 0);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
-
 static const struct CMUnitTest contract[] = {
-    CASE(a_first_claim_is_new),
-    CASE(a_claimed_key_is_in_flight_for_all),
-    CASE(a_completed_key_is_done),
-    CASE(keys_do_not_touch_each_other),
-    CASE(a_record_may_have_no_fingerprint),
-    CASE(a_lease_holds_until_its_last_millisecond),
-    CASE(a_lease_is_free_when_it_ends),
-    CASE(a_restarted_owner_takes_its_claims_over_at_once),
-    CASE(another_instance_waits_for_the_lease),
-    CASE(taking_over_keeps_when_the_key_was_first_seen),
-    CASE(the_former_owner_cannot_complete_what_was_taken_over),
-    CASE(another_incarnation_cannot_complete),
-    CASE(completing_nothing_is_not_found),
-    CASE(an_owner_may_complete_after_its_lease),
-    CASE(completing_again_succeeds_and_changes_nothing),
-    CASE(completing_what_another_completed_is_not_owner),
-    CASE(an_abandoned_key_is_new_again),
-    CASE(only_the_owner_may_abandon),
-    CASE(a_done_key_cannot_be_abandoned),
-    CASE(abandoning_nothing_is_not_found),
-    CASE(a_done_key_lives_until_the_last_millisecond_of_its_ttl),
-    CASE(a_done_key_is_new_after_its_ttl),
-    CASE(completing_an_expired_done_key_is_not_found),
-    CASE(a_lookup_changes_nothing),
-    CASE(forgetting_removes_pending_and_done),
-    CASE(a_result_comes_back_as_it_was_stored),
-    CASE(a_new_claim_has_no_result_of_the_old_one),
-    CASE(the_longest_result_is_stored_and_a_longer_one_refused),
-    CASE(impossible_times_are_refused),
-    CASE(durable_operations_are_answered_exactly_once),
-    CASE(a_durable_claim_of_a_known_key_is_answered),
-    CASE(closing_answers_what_is_open),
-    CASE(a_callback_may_submit_the_next_operation),
-    CASE(stats_count_the_keys),
+    CONTRACT_CASE(a_first_claim_is_new),
+    CONTRACT_CASE(a_claimed_key_is_in_flight_for_all),
+    CONTRACT_CASE(a_completed_key_is_done),
+    CONTRACT_CASE(keys_do_not_touch_each_other),
+    CONTRACT_CASE(a_record_may_have_no_fingerprint),
+    CONTRACT_CASE(a_lease_holds_until_its_last_millisecond),
+    CONTRACT_CASE(a_lease_is_free_when_it_ends),
+    CONTRACT_CASE(a_restarted_owner_takes_its_claims_over_at_once),
+    CONTRACT_CASE(another_instance_waits_for_the_lease),
+    CONTRACT_CASE(taking_over_keeps_when_the_key_was_first_seen),
+    CONTRACT_CASE(the_former_owner_cannot_complete_what_was_taken_over),
+    CONTRACT_CASE(another_incarnation_cannot_complete),
+    CONTRACT_CASE(completing_nothing_is_not_found),
+    CONTRACT_CASE(an_owner_may_complete_after_its_lease),
+    CONTRACT_CASE(completing_again_succeeds_and_changes_nothing),
+    CONTRACT_CASE(completing_what_another_completed_is_not_owner),
+    CONTRACT_CASE(an_abandoned_key_is_new_again),
+    CONTRACT_CASE(only_the_owner_may_abandon),
+    CONTRACT_CASE(a_done_key_cannot_be_abandoned),
+    CONTRACT_CASE(abandoning_nothing_is_not_found),
+    CONTRACT_CASE(a_done_key_lives_until_the_last_millisecond_of_its_ttl),
+    CONTRACT_CASE(a_done_key_is_new_after_its_ttl),
+    CONTRACT_CASE(completing_an_expired_done_key_is_not_found),
+    CONTRACT_CASE(a_lookup_changes_nothing),
+    CONTRACT_CASE(forgetting_removes_pending_and_done),
+    CONTRACT_CASE(a_result_comes_back_as_it_was_stored),
+    CONTRACT_CASE(a_new_claim_has_no_result_of_the_old_one),
+    CONTRACT_CASE(the_longest_result_is_stored_and_a_longer_one_refused),
+    CONTRACT_CASE(impossible_times_are_refused),
+    CONTRACT_CASE(durable_operations_are_answered_exactly_once),
+    CONTRACT_CASE(a_durable_claim_of_a_known_key_is_answered),
+    CONTRACT_CASE(closing_answers_what_is_open),
+    CONTRACT_CASE(a_callback_may_submit_the_next_operation),
+    CONTRACT_CASE(stats_count_the_keys),
 };
 
 int main(void) {
-    const struct stores_variant *variants;
-    size_t count = stores_variants(&variants);
-    int failed = 0;
-    for (size_t i = 0; i < count; i++) {
-        variant = &variants[i];
-        failed += cmocka_run_group_tests_name(variant->name, contract, NULL, NULL);
-    }
-    return failed;
+    return CONTRACT_RUN(contract);
 }

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * Random operations at a moving time, compared step by step with a naive model: an
  * array of records. */
-#include "stores.h"
+#include "contract.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define T0 INT64_C(1700000000000)
-
-static const struct stores_variant *variant;
 
 struct entry {
     enum idem_record_state state;
@@ -201,17 +199,16 @@ static void compare_all(struct model *model) {
 }
 
 static void run_model(uint64_t keys, uint64_t steps, int64_t pace) {
-    struct stores_box box = {.sync_each = variant->sync_each,
-                             .recent_keys = variant->recent_keys};
+    struct stores_box box = contract_box();
     struct model model = {
         .box = &box, .keys = keys, .now_ms = T0, .random = UINT64_C(0x9E3779B97F4A7C15)};
     model.entries = calloc(keys, sizeof *model.entries);
     assert_non_null(model.entries);
-    stores_make(&box, variant->url);
+    stores_make(&box, contract_variant()->url);
     for (uint64_t i = 0; i < steps; i++) {
         step(&model);
         model.now_ms += draw(&model, 100) < (uint64_t)pace ? 1 : 0;
-        if (variant->keeps && i % (steps / 4) == steps / 8) {
+        if (contract_variant()->keeps && i % (steps / 4) == steps / 8) {
             stores_close(&box);
             stores_open(&box);
         }
@@ -225,7 +222,7 @@ static void run_model(uint64_t keys, uint64_t steps, int64_t pace) {
 static void few_keys_change_as_the_model_does(void **state) {
     (void)state;
     uint64_t steps = testing_instrumented() ? 30000 : 200000;
-    run_model(97, steps / variant->slowness, 100);
+    run_model(97, steps / contract_variant()->slowness, 100);
 }
 
 /* Many keys, so that tables and trees grow, and purging meets both live and expired
@@ -233,7 +230,7 @@ static void few_keys_change_as_the_model_does(void **state) {
 static void many_keys_change_as_the_model_does(void **state) {
     (void)state;
     uint64_t keys = testing_instrumented() ? 10000 : 100000;
-    keys /= variant->slowness;
+    keys /= contract_variant()->slowness;
     run_model(keys, 4 * keys, 2);
 }
 
@@ -243,12 +240,5 @@ static const struct CMUnitTest contract[] = {
 };
 
 int main(void) {
-    const struct stores_variant *variants;
-    size_t count = stores_variants(&variants);
-    int failed = 0;
-    for (size_t i = 0; i < count; i++) {
-        variant = &variants[i];
-        failed += cmocka_run_group_tests_name(variant->name, contract, NULL, NULL);
-    }
-    return failed;
+    return CONTRACT_RUN(contract);
 }

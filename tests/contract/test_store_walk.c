@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * The contract of iterate, run unchanged against every backend. */
-#include "stores.h"
+#include "contract.h"
 
 #include <string.h>
 
 #define HOUR INT64_C(3600000)
 #define T0   INT64_C(1700000000000)
 #define KEYS 500
-
-static const struct stores_variant *variant;
 
 /* One of ten keys is forgotten again, another is pending, a third expires at T0 +
  * 1000. */
@@ -31,23 +29,17 @@ static void fill(struct stores_box *box) {
     for (uint64_t n = FORGOTTEN; n < KEYS; n += 10) {
         assert_int_equal(stores_forget(box, n), IDEM_OK);
     }
-    if (variant->sync_each) {
+    if (contract_variant()->sync_each) {
         stores_sync(box);
     }
 }
 
 static int open_filled(void **state) {
     static struct stores_box box;
-    memset(&box, 0, sizeof box);
-    box.recent_keys = variant->recent_keys;
-    stores_make(&box, variant->url);
+    box = contract_box();
+    stores_make(&box, contract_variant()->url);
     fill(&box);
     *state = &box;
-    return 0;
-}
-
-static int close_store(void **state) {
-    stores_remove(*state);
     return 0;
 }
 
@@ -145,7 +137,7 @@ static void a_visited_record_has_its_result(void **state) {
     (void)stores_claim(*state, KEYS, &stores_me, T0, HOUR);
     assert_int_equal(
         stores_complete_with(*state, KEYS, T0, HOUR, idem_span_text("result")), IDEM_OK);
-    if (variant->sync_each) {
+    if (contract_variant()->sync_each) {
         stores_sync(*state);
     }
     assert_int_equal(
@@ -153,7 +145,7 @@ static void a_visited_record_has_its_result(void **state) {
     assert_int_equal(visits.calls, 1);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, open_filled, close_store)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, open_filled, contract_close)
 
 static const struct CMUnitTest contract[] = {
     CASE(each_live_record_is_visited_once), CASE(expired_records_are_not_visited),
@@ -162,12 +154,5 @@ static const struct CMUnitTest contract[] = {
 };
 
 int main(void) {
-    const struct stores_variant *variants;
-    size_t count = stores_variants(&variants);
-    int failed = 0;
-    for (size_t i = 0; i < count; i++) {
-        variant = &variants[i];
-        failed += cmocka_run_group_tests_name(variant->name, contract, NULL, NULL);
-    }
-    return failed;
+    return CONTRACT_RUN(contract);
 }

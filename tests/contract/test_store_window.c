@@ -1,29 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * The contract of claims that extend what they find, run unchanged against every backend: fixed and
  * sliding windows. */
-#include "stores.h"
+#include "contract.h"
 
 #include <string.h>
 
 #define T0  INT64_C(1700000000000)
 #define TTL INT64_C(300000)
-
-static const struct stores_variant *variant;
-
-static int open_store(void **state) {
-    static struct stores_box box;
-    memset(&box, 0, sizeof box);
-    box.sync_each = variant->sync_each;
-    box.recent_keys = variant->recent_keys;
-    stores_make(&box, variant->url);
-    *state = &box;
-    return 0;
-}
-
-static int close_store(void **state) {
-    stores_remove(*state);
-    return 0;
-}
 
 /* A copy at a time, by another owner, of a rule whose window slides by extend_ms. */
 static struct stores_answer copy_at(struct stores_box *box, int64_t now_ms,
@@ -121,7 +104,7 @@ static void an_extended_window_outlives_closing(void **state) {
     stores_put_done(box, 1, T0, TTL);
     stores_sync(box);
     assert_repeated(copy_at(box, T0 + TTL - 1, TTL));
-    if (variant->keeps) {
+    if (contract_variant()->keeps) {
         stores_close(box);
         stores_open(box);
     }
@@ -154,28 +137,19 @@ static void impossible_extensions_are_refused(void **state) {
     assert_int_equal(end_at(*state, T0), T0 + TTL);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
-
 static const struct CMUnitTest contract[] = {
-    CASE(a_fixed_window_ends_when_it_would_have_ended),
-    CASE(a_sliding_window_ends_its_length_after_the_last_copy),
-    CASE(extending_changes_nothing_but_the_end),
-    CASE(a_window_never_becomes_shorter),
-    CASE(another_fingerprint_extends_nothing),
-    CASE(a_claim_in_flight_is_not_extended),
-    CASE(an_ended_window_is_not_extended),
-    CASE(an_extended_window_outlives_closing),
-    CASE(many_copies_at_once_extend_to_the_latest_end),
-    CASE(impossible_extensions_are_refused),
+    CONTRACT_CASE(a_fixed_window_ends_when_it_would_have_ended),
+    CONTRACT_CASE(a_sliding_window_ends_its_length_after_the_last_copy),
+    CONTRACT_CASE(extending_changes_nothing_but_the_end),
+    CONTRACT_CASE(a_window_never_becomes_shorter),
+    CONTRACT_CASE(another_fingerprint_extends_nothing),
+    CONTRACT_CASE(a_claim_in_flight_is_not_extended),
+    CONTRACT_CASE(an_ended_window_is_not_extended),
+    CONTRACT_CASE(an_extended_window_outlives_closing),
+    CONTRACT_CASE(many_copies_at_once_extend_to_the_latest_end),
+    CONTRACT_CASE(impossible_extensions_are_refused),
 };
 
 int main(void) {
-    const struct stores_variant *variants;
-    size_t count = stores_variants(&variants);
-    int failed = 0;
-    for (size_t i = 0; i < count; i++) {
-        variant = &variants[i];
-        failed += cmocka_run_group_tests_name(variant->name, contract, NULL, NULL);
-    }
-    return failed;
+    return CONTRACT_RUN(contract);
 }

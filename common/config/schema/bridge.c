@@ -5,8 +5,8 @@
 /* What both ends of the bridge say about their connections. */
 #define CONNECTION_ROW(end, key, without, text)                                          \
     {                                                                                    \
-        .path = "bridge." #end "." #key, .type = IDEM_SCHEMA_TEXT, .absent = without,    \
-        .min = 1, .offset = CONFIG(bridge.end.key), .meaning = text                      \
+        .path = "bridge." #end "." #key, .type = IDEM_SCHEMA_TEXT, .absent = (without),  \
+        .min = 1, .offset = CONFIG(bridge.end.key), .meaning = (text)                    \
     }
 #define CONNECTION_ROWS(end)                                                             \
     CONNECTION_ROW(end, user_env, "the user of the URL",                                 \
