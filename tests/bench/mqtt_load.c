@@ -18,7 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TOPIC         "bench/orders"
+#define TOPIC         "bench/orders" /* of a rule */
+#define OTHER         "other/orders" /* of the same length, and of none */
 #define BUFFER_SIZE   (256 * 1024)
 #define SILENCE_MS    10000
 #define PAYLOAD_LIMIT 4096
@@ -82,9 +83,13 @@ static bool join(struct peer *peer, uint16_t port, char id) {
     return send_all(peer->fd, packet, sizeof packet) && expect(peer->fd, 0x20, 4);
 }
 
-static bool subscribe(struct peer *peer) {
+static const char *topic_of(const struct load *load) {
+    return load->unrelated ? OTHER : TOPIC;
+}
+
+static bool subscribe(struct peer *peer, const struct load *load) {
     uint8_t packet[64] = {0x82, 0, 0, 1, 0, sizeof TOPIC - 1};
-    memcpy(packet + 6, TOPIC, sizeof TOPIC - 1);
+    memcpy(packet + 6, topic_of(load), sizeof TOPIC - 1);
     packet[5 + sizeof TOPIC] = 1;
     packet[1] = (uint8_t)(4 + sizeof TOPIC);
     return send_all(peer->fd, packet, (size_t)packet[1] + 2) && expect(peer->fd, 0x90, 5);
@@ -184,7 +189,7 @@ static size_t put_publish(uint8_t *out, const struct load *load, unsigned index)
     }
     out[at++] = 0;
     out[at++] = sizeof TOPIC - 1;
-    memcpy(out + at, TOPIC, sizeof TOPIC - 1);
+    memcpy(out + at, topic_of(load), sizeof TOPIC - 1);
     at += sizeof TOPIC - 1;
     out[at++] = (uint8_t)(id >> 8);
     out[at++] = (uint8_t)id;
@@ -257,8 +262,8 @@ double load_run(const struct load *load) {
     subscriber.wanted = load->deliveries;
     double seconds = -1;
     if (join(&publisher, load->port, 'p') &&
-        (!load->subscribe ||
-         (join(&subscriber.peer, load->port, 's') && subscribe(&subscriber.peer)))) {
+        (!load->subscribe || (join(&subscriber.peer, load->port, 's') &&
+                              subscribe(&subscriber.peer, load)))) {
         seconds = measure(load, &publisher, &subscriber);
         if (seconds >= 0 && load->subscribe && !nothing_more(&subscriber)) {
             (void)fprintf(stderr, "bench: more deliveries than there are messages\n");
@@ -296,17 +301,26 @@ static bool one_round(const struct load *load, unsigned index, struct peer *publ
 }
 
 bool load_latencies(const struct load *load, unsigned pause_us, double *us) {
-    static struct peer publisher;
-    static struct subscriber subscriber;
+    static struct peer publishers[2];
+    static struct subscriber subscribers[2];
+    struct peer *publisher = &publishers[load->unrelated];
+    struct subscriber *subscriber = &subscribers[load->unrelated];
     const struct timespec pause = {.tv_nsec = (long)pause_us * 1000};
-    memset(&subscriber, 0, sizeof subscriber);
-    bool going = join(&publisher, load->port, 'p') &&
-                 join(&subscriber.peer, load->port, 's') && subscribe(&subscriber.peer);
+    memset(subscriber, 0, sizeof *subscriber);
+    publisher->fd = -1;
+    subscriber->peer.fd = -1;
+    bool going = join(publisher, load->port, load->unrelated ? 'o' : 'p') &&
+                 join(&subscriber->peer, load->port, load->unrelated ? 'q' : 's') &&
+                 subscribe(&subscriber->peer, load);
     for (unsigned i = 0; going && i < load->messages; i++) {
-        going = one_round(load, i, &publisher, &subscriber, &us[i]);
+        going = one_round(load, i, publisher, subscriber, &us[i]);
         (void)nanosleep(&pause, NULL);
     }
-    (void)close(publisher.fd);
-    (void)close(subscriber.peer.fd);
+    if (publisher->fd >= 0) {
+        (void)close(publisher->fd);
+    }
+    if (subscriber->peer.fd >= 0) {
+        (void)close(subscriber->peer.fd);
+    }
     return going;
 }

@@ -15,6 +15,7 @@ struct load {
     uint64_t first; /* number of the first key, so that rounds do not repeat each other */
     bool subscribe; /* with one subscriber at QoS 1 */
     unsigned deliveries; /* that the subscriber must get */
+    bool unrelated;      /* for load_latencies: under a topic that no rule has */
 };
 
 /* Publishes everything and waits until all is acknowledged and delivered. Returns the seconds it took;
@@ -22,7 +23,8 @@ struct load {
 double load_run(const struct load *load);
 
 /* One message at a time, at most one each pause_us: fills us, one for each of load->messages, with the
- * microseconds between sending it and its delivery. Returns whether all went well. */
+ * microseconds between sending it and its delivery. Returns whether all went well. A related and an
+ * unrelated one may run at the same time. */
 bool load_latencies(const struct load *load, unsigned pause_us, double *us);
 
 #endif

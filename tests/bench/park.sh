@@ -12,6 +12,7 @@ dir=$(mktemp -d "${TMPDIR:-/tmp}/idem-bench.XXXXXX")
 pids=()
 finish() {
   local pid
+  [ -z "${redis_pid:-}" ] || kill -CONT "$redis_pid" 2>/dev/null || true
   for pid in "${pids[@]}"; do
     kill "$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null || true
@@ -24,7 +25,8 @@ mkdir "$dir/bare" "$dir/plugin"
 redis_port=$((20000 + RANDOM % 12000))
 redis-server --port "$redis_port" --bind 127.0.0.1 --dir "$dir" --save '' --appendonly no \
   >"$dir/redis.log" 2>&1 &
-pids+=($!)
+redis_pid=$!
+pids+=("$redis_pid")
 wait_until 10 redis-cli -p "$redis_port" ping >"$dir/ping" 2>&1 || die "Redis did not start"
 "$build/tests/bench/bench_park" proxy "$redis_port" "${DELAY:-1}" >"$dir/proxy" 2>&1 &
 pids+=($!)
@@ -40,11 +42,12 @@ rules:
 END
 broker_start "$dir/bare" '' ''
 pids+=("$broker_pid")
-bare_port=$broker_port
+bare_port=$broker_port bare_pid=$broker_pid
 broker_pid='' broker_port=''
 broker_start "$dir/plugin" "$build/mosquitto_idem.so" "$dir/idem.yaml"
 pids+=("$broker_pid")
-"$build/tests/bench/bench_park" run "$bare_port" "$broker_port" "${MESSAGES:-100000}" "${ROUNDS:-5}"
+"$build/tests/bench/bench_park" run "$bare_port" "$bare_pid" "$broker_port" "$broker_pid" "$redis_pid" \
+  "${MESSAGES:-100000}" "${ROUNDS:-5}"
 if [ -n "${SHOW_LOG:-}" ]; then
   cat "$broker_log"
 fi

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # make bench: decisions on the caller's thread, the Redis store beside a bare hiredis loop, the bridge beside
-# RabbitMQ's Shovel, then Mosquitto with the plugin beside the bare broker.
+# RabbitMQ's Shovel, then Mosquitto with the plugin beside the bare broker, with the embedded store and with a
+# Redis that is a millisecond away.
 # KEYS (1000000), SAMPLES (100000), MESSAGES (100000) and ROUNDS (5) change how much.
 set -euo pipefail
 build=$(cd "$1" && pwd)
@@ -62,3 +63,5 @@ broker_pid='' broker_port=''
 broker_start "$dir/plugin" "$build/mosquitto_idem.so" "$dir/idem.yaml"
 plugin_pid=$broker_pid
 "$build/tests/bench/bench_mqtt" "$bare_port" "$broker_port" "${MESSAGES:-100000}" "${ROUNDS:-5}"
+echo
+tests/bench/park.sh "$build"
