@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * The bridge beside RabbitMQ's own Shovel, queue to queue: bench_bridge RABBITMQ BRIDGE REDIS DIR [MESSAGES
- * [ROUNDS]]. RABBITMQ is the directory of a tests/rabbitmq.sh with rabbitmq_shovel, BRIDGE the program,
- * REDIS a socket, DIR is for stores. In turns within one run; every queue is full before its contender starts, and the time
- * is that between a tenth and all of the messages at the other end. */
-#define _DEFAULT_SOURCE /* wait4 */
-
-#include "rabbitmq_library.h"
+ * [ROUNDS]]. RABBITMQ is the directory of a tests/rabbitmq.sh with rabbitmq_shovel, BRIDGE the program, REDIS
+ * a socket, DIR is for stores. In turns within one run. For throughput every queue is full before its
+ * contender starts, and the time is that between a tenth and all of the messages at the other end; for
+ * latency 1000 messages a second go through a contender that is idle otherwise. A contender that makes no
+ * headway for 20 seconds ends the run, and what is known about it is printed. */
+#include "amqp_load.h"
+#include "sample.h"
 
 #include <idem/clock.h>
 
@@ -13,146 +14,51 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define ROUNDS_MAX  99
-#define BODY_SIZE   200
-#define BATCH       1000
-#define PATIENCE_NS (INT64_C(120) * 1000000000)
+#define ROUNDS_MAX 99
+#define LOOK_NS    10000000
+#define STALL_NS   (INT64_C(20) * 1000000000)
+#define END_NS     (INT64_C(30) * 1000000000)
+#define PER_SECOND 1000
+#define PACED      3000 /* messages of a round */
 
-enum contender { SHOVEL, NATURAL, EMBEDDED, REDIS, CONTENDER_COUNT };
+enum contender { BARE, SHOVEL, NATURAL, EMBEDDED, REDIS, CONTENDER_COUNT };
 static const char *const names[CONTENDER_COUNT] = {
+    [BARE] = "no bridge: published and consumed",
     [SHOVEL] = "Shovel, on-confirm",
     [NATURAL] = "bridge, rule natural",
     [EMBEDDED] = "bridge, embedded store",
     [REDIS] = "bridge, Redis",
 };
 
+enum queue_type { CLASSIC, QUORUM, TYPE_COUNT };
+static const char *const types[TYPE_COUNT] = {[CLASSIC] = "classic", [QUORUM] = "quorum"};
+
+/* Of one contender, by round. */
 struct figures {
-    double rate;   /* messages a second */
-    double cpu_us; /* of the bridge, for each */
+    double rates[ROUNDS_MAX];     /* messages a second */
+    double cpu_us[ROUNDS_MAX];    /* of the bridge, for each */
+    double pauses_ms[ROUNDS_MAX]; /* the longest time without any arriving */
 };
 
+static struct figures figures[TYPE_COUNT][CONTENDER_COUNT];
+static double latencies_us[CONTENDER_COUNT][ROUNDS_MAX * PACED];
 static const char *rabbitmq;
 static const char *program;
 static const char *redis;
 static const char *dir; /* the caller's, who removes it */
 static unsigned port;
 static unsigned messages = 30000;
-static int64_t run_of_ms;
-static amqp_connection_state_t connection;
 
-static void give_up(const char *what) {
-    (void)fprintf(stderr, "bench_bridge: %s\n", what);
-    exit(EXIT_FAILURE);
-}
-
-static void check(const char *what) {
-    if (amqp_get_rpc_reply(connection).reply_type != AMQP_RESPONSE_NORMAL) {
-        give_up(what);
-    }
-}
-
-static void connect_to_broker(void) {
-    connection = amqp_new_connection();
-    amqp_socket_t *socket = amqp_tcp_socket_new(connection);
-    if (amqp_socket_open(socket, "127.0.0.1", (int)port) != AMQP_STATUS_OK ||
-        amqp_login(connection, "/", 1, 131072, 0, AMQP_SASL_METHOD_PLAIN, "guest",
-                   "guest")
-                .reply_type != AMQP_RESPONSE_NORMAL) {
-        give_up("RabbitMQ does not let us in");
-    }
-    (void)amqp_channel_open(connection, 1);
-    check("channel.open");
-    (void)amqp_confirm_select(connection, 1);
-    check("confirm.select");
-}
-
-static unsigned depth(const char *queue) {
-    amqp_maybe_release_buffers(connection);
-    amqp_queue_declare_ok_t *answer = amqp_queue_declare(
-        connection, 1, amqp_cstring_bytes(queue), 1, 0, 0, 0, amqp_empty_table);
-    check("queue.declare");
-    return answer->message_count;
-}
-
-static void renew(const char *queue) {
-    (void)amqp_queue_delete(connection, 1, amqp_cstring_bytes(queue), 0, 0);
-    check("queue.delete");
-    (void)amqp_queue_declare(connection, 1, amqp_cstring_bytes(queue), 0, 1, 0, 0,
-                             amqp_empty_table);
-    check("queue.declare");
-}
-
-/* Waits until every number above *confirmed and up to published, BATCH at most, is confirmed: in any
- * order, and some of them together. */
-static void await_confirms(uint64_t published, uint64_t *confirmed) {
-    bool seen[BATCH] = {false};
-    uint64_t left = published - *confirmed;
-    while (left > 0) {
-        amqp_frame_t frame;
-        if (amqp_simple_wait_frame(connection, &frame) != AMQP_STATUS_OK ||
-            frame.frame_type != AMQP_FRAME_METHOD ||
-            frame.payload.method.id != AMQP_BASIC_ACK_METHOD) {
-            give_up("a message was not confirmed");
-        }
-        const amqp_basic_ack_t *ack = frame.payload.method.decoded;
-        uint64_t tag = ack->delivery_tag;
-        for (uint64_t n = ack->multiple ? *confirmed + 1 : tag; n <= tag; n++) {
-            left -= !seen[n - *confirmed - 1];
-            seen[n - *confirmed - 1] = true;
-        }
-        amqp_maybe_release_buffers(connection);
-    }
-    *confirmed = published;
-}
-
-static void publish(uint64_t number) {
-    char key[40];
-    char body[BODY_SIZE];
-    (void)snprintf(key, sizeof key, "%llx-%llu", (unsigned long long)run_of_ms,
-                   (unsigned long long)number);
-    memset(body, 'x', sizeof body);
-    memcpy(body, key, strlen(key));
-    amqp_table_entry_t header = {.key = amqp_cstring_bytes("idempotency-key")};
-    header.value.kind = AMQP_FIELD_KIND_UTF8;
-    header.value.value.bytes = amqp_cstring_bytes(key);
-    amqp_basic_properties_t properties = {._flags = AMQP_BASIC_DELIVERY_MODE_FLAG |
-                                                    AMQP_BASIC_HEADERS_FLAG,
-                                          .delivery_mode = 2,
-                                          .headers = {1, &header}};
-    amqp_bytes_t bytes = {sizeof body, body};
-    if (amqp_basic_publish(connection, 1, amqp_empty_bytes, amqp_cstring_bytes("in"), 0,
-                           0, &properties, bytes) != AMQP_STATUS_OK) {
-        give_up("publishing failed");
-    }
-}
-
-/* Keys are never used twice: stores may be there from another run. */
-static void fill(void) {
-    static uint64_t published;
-    static uint64_t confirmed;
-    for (unsigned i = 0; i < messages; i++) {
-        publish(published++);
-        if (published % BATCH == 0) {
-            await_confirms(published, &confirmed);
-        }
-    }
-    await_confirms(published, &confirmed);
-}
-
-static void control(const char *arguments) {
+static bool control(const char *arguments) {
     char command[2048];
     (void)snprintf(command, sizeof command,
-                   "exec tests/rabbitmq.sh ctl '%s' -q %s >/dev/null", rabbitmq,
+                   "exec timeout 60 tests/rabbitmq.sh ctl '%s' -q %s >&2", rabbitmq,
                    arguments);
-    if (system(command) != 0) {
-        give_up(arguments);
-    }
+    return system(command) == 0;
 }
 
 static void start_shovel(void) {
@@ -164,14 +70,14 @@ static void start_shovel(void) {
                    "\"dest-uri\": \"amqp://127.0.0.1:%u\", \"dest-queue\": \"out\", "
                    "\"ack-mode\": \"on-confirm\", \"src-prefetch-count\": 1000}'",
                    port, port);
-    control(arguments);
+    if (!control(arguments)) {
+        amqp_load_give_up("the shovel cannot be declared");
+    }
 }
 
-static void configure(enum contender contender) {
+static void configure(enum contender contender, const char *path) {
     static unsigned stores;
-    char path[1024];
     char store[512];
-    (void)snprintf(path, sizeof path, "%s/idem.yaml", dir);
     if (contender == REDIS) {
         (void)snprintf(store, sizeof store, "unix://%s", redis);
     } else {
@@ -179,112 +85,198 @@ static void configure(enum contender contender) {
     }
     FILE *file = fopen(path, "we");
     if (file == NULL) {
-        give_up(path);
+        amqp_load_give_up(path);
     }
     (void)fprintf(
         file,
         "instance: bench\nstore: {url: '%s', deadline: 1s}\nbridge:\n"
         "  source: {url: 'amqp://127.0.0.1:%u', queue: in, prefetch: 1000}\n"
         "  sink: {url: 'amqp://127.0.0.1:%u', routing_key: out}\n"
-        "rules:\n  - {name: bench, match: {queue: in}, %s}\nlog: {level: error}\n",
+        "rules:\n  - {name: bench, match: {queue: in}, %s}\nlog: {level: warning}\n",
         store, port, port,
         contender == NATURAL ? "strategy: natural"
                              : "key: property:idempotency-key, scope: global");
     if (fclose(file) != 0) {
-        give_up(path);
+        amqp_load_give_up(path);
     }
 }
 
 static pid_t start_bridge(enum contender contender) {
     char path[1024];
+    char log[1024];
     (void)snprintf(path, sizeof path, "%s/idem.yaml", dir);
-    configure(contender);
+    configure(contender, path);
     pid_t pid = fork();
     if (pid == 0) {
+        (void)snprintf(log, sizeof log, "%s/bridge.log", dir);
+        if (freopen(log, "w", stderr) == NULL) {
+            _exit(126);
+        }
         (void)execl(program, "idem-bridge", "-c", path, (char *)NULL);
         _exit(127);
     }
     return pid;
 }
 
-static double measure(void) {
-    const struct timespec look = {0, 10000000};
-    int64_t limit_ns = idem_clock_monotonic_ns() + PATIENCE_NS;
+/* 0: no process of ours. */
+static pid_t start(enum contender contender) {
+    if (contender == SHOVEL) {
+        start_shovel();
+    }
+    return contender > SHOVEL ? start_bridge(contender) : 0;
+}
+
+_Noreturn static void give_up_with_log(const char *what) {
+    char command[1100];
+    (void)snprintf(command, sizeof command, "exec tail -n 40 '%s/bridge.log' >&2", dir);
+    (void)!system(command);
+    amqp_load_give_up(what);
+}
+
+static void end_bridge(pid_t pid) {
+    const struct timespec look = {0, LOOK_NS};
+    int64_t limit_ns = idem_clock_monotonic_ns() + END_NS;
+    int status = 0;
+    pid_t ended = kill(pid, SIGTERM) == 0 ? 0 : -1;
+    while (ended == 0 && idem_clock_monotonic_ns() < limit_ns) {
+        (void)nanosleep(&look, NULL);
+        ended = waitpid(pid, &status, WNOHANG);
+    }
+    if (ended == 0) {
+        (void)kill(pid, SIGKILL);
+        give_up_with_log("the bridge does not end");
+    }
+    if (ended != pid || status != 0) {
+        give_up_with_log("the bridge failed");
+    }
+}
+
+static void end(enum contender contender, pid_t pid) {
+    if (pid > 0) {
+        end_bridge(pid);
+    } else if (contender == SHOVEL && !control("clear_parameter shovel bench")) {
+        amqp_load_give_up("the shovel cannot be cleared");
+    }
+}
+
+/* Who waits for whom: queues and connections (blocked, flow) as the broker sees them, and what the threads
+ * of the bridge are in. */
+_Noreturn static void stalled(enum contender contender, pid_t pid, unsigned there) {
+    char command[256];
+    (void)fprintf(stderr, "bench_bridge: %s: nothing arrives any more after %u of %u\n",
+                  names[contender], there, messages);
+    (void)control("list_queues name messages_ready messages_unacknowledged consumers");
+    (void)control("list_connections name state send_pend");
+    (void)control("list_channels name prefetch_count messages_unconfirmed "
+                  "messages_unacknowledged");
+    (void)snprintf(command, sizeof command,
+                   "cd /proc/%d/task && grep -H . */comm */wchan */syscall >&2",
+                   (int)pid);
+    if (pid > 0 && (system(command) != 0 || kill(pid, SIGKILL) != 0)) {
+        (void)fprintf(stderr, "bench_bridge: the bridge has ended\n");
+    }
+    give_up_with_log("stalled");
+}
+
+static double measure(enum contender contender, pid_t pid, double *pause_ms) {
+    const struct timespec look = {0, LOOK_NS};
     int64_t start_ns = 0;
+    int64_t now_ns = idem_clock_monotonic_ns();
+    int64_t moved_ns = now_ns;
     unsigned first = 0;
     unsigned there = 0;
+    *pause_ms = 0;
     while (there < messages) {
         (void)nanosleep(&look, NULL);
-        there = depth("out");
-        int64_t now_ns = idem_clock_monotonic_ns();
+        unsigned before = there;
+        there = amqp_load_depth("out");
+        now_ns = idem_clock_monotonic_ns();
+        double still_ms = (double)(now_ns - moved_ns) / 1e6;
+        if (there == before && now_ns - moved_ns > STALL_NS) {
+            stalled(contender, pid, there);
+        }
+        moved_ns = there != before ? now_ns : moved_ns;
+        if (start_ns != 0 && still_ms > *pause_ms) {
+            *pause_ms = still_ms;
+        }
         if (start_ns == 0 && there >= messages / 10) {
             first = there;
             start_ns = now_ns;
         }
-        if (now_ns > limit_ns) {
-            give_up("not all messages arrive");
-        }
     }
-    return (double)(messages - first) * 1e9 /
-           (double)(idem_clock_monotonic_ns() - start_ns);
+    return (double)(messages - first) * 1e9 / (double)(now_ns - start_ns);
 }
 
-static double seconds(struct timeval time) {
-    return (double)time.tv_sec + (double)time.tv_usec / 1e6;
+static void run(enum queue_type type, enum contender contender, size_t round) {
+    struct figures *of = &figures[type][contender];
+    amqp_load_renew("in", types[type]);
+    amqp_load_renew("out", types[type]);
+    amqp_load_fill("in", messages);
+    pid_t pid = start(contender);
+    of->rates[round] = measure(contender, pid, &of->pauses_ms[round]);
+    double cpu_us = pid > 0 ? sample_cpu_us(pid) : 0;
+    of->cpu_us[round] = cpu_us / messages;
+    end(contender, pid);
+    (void)fprintf(stderr, "bench: round %zu, %s, %s: %.0f/s\n", round + 1, types[type],
+                  names[contender], of->rates[round]);
 }
 
-static struct figures run(enum contender contender) {
-    struct figures figures = {0, 0};
-    struct rusage usage;
-    int status = 0;
-    renew("in");
-    renew("out");
-    fill();
-    pid_t pid = contender == SHOVEL ? 0 : start_bridge(contender);
-    if (contender == SHOVEL) {
-        start_shovel();
-    }
-    figures.rate = measure();
-    if (contender == SHOVEL) {
-        control("clear_parameter shovel bench");
-        return figures;
-    }
-    if (kill(pid, SIGTERM) != 0 || wait4(pid, &status, 0, &usage) != pid || status != 0) {
-        give_up("the bridge failed");
-    }
-    figures.cpu_us = (seconds(usage.ru_utime) + seconds(usage.ru_stime)) * 1e6 / messages;
-    return figures;
+static void run_paced(enum contender contender, size_t round) {
+    amqp_load_renew("in", types[CLASSIC]);
+    amqp_load_renew("out", types[CLASSIC]);
+    pid_t pid = start(contender);
+    amqp_load_latencies(contender == BARE ? "out" : "in", "out", PER_SECOND, PACED,
+                        latencies_us[contender] + round * PACED);
+    end(contender, pid);
 }
 
-static int compare(const void *a, const void *b) {
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static void show(const char *name, struct figures *const *of, enum contender a,
-                 size_t rounds) {
-    double rates[ROUNDS_MAX];
-    double cpu[ROUNDS_MAX];
-    double ratios[2][ROUNDS_MAX];
-    char cost[32];
+static void show_ratio(const struct figures *of, const struct figures *to,
+                       size_t rounds) {
+    double ratios[ROUNDS_MAX];
     for (size_t i = 0; i < rounds; i++) {
-        rates[i] = of[a][i].rate;
-        cpu[i] = of[a][i].cpu_us;
-        ratios[0][i] = of[a][i].rate / of[SHOVEL][i].rate;
-        ratios[1][i] = of[a][i].rate / of[NATURAL][i].rate;
+        ratios[i] = of->rates[i] / to->rates[i];
     }
-    qsort(rates, rounds, sizeof *rates, compare);
-    qsort(cpu, rounds, sizeof *cpu, compare);
-    qsort(ratios[0], rounds, sizeof *ratios[0], compare);
-    qsort(ratios[1], rounds, sizeof *ratios[1], compare);
-    size_t middle = rounds / 2;
-    size_t last = rounds - 1;
-    (void)snprintf(cost, sizeof cost, "%.1f us", cpu[middle]);
-    (void)printf("%-24s %6.0f/s  %5.2f (%.2f .. %.2f)  %5.2f (%.2f .. %.2f)  %s\n", name,
-                 rates[middle], ratios[0][middle], ratios[0][0], ratios[0][last],
-                 ratios[1][middle], ratios[1][0], ratios[1][last],
-                 a == SHOVEL ? "-" : cost);
+    double middle = sample_at(ratios, rounds, 0.5); /* which sorts them */
+    (void)printf(" %.2f | %.2f - %.2f |", middle, ratios[0], ratios[rounds - 1]);
+}
+
+static void show_throughput(enum queue_type type, size_t rounds) {
+    (void)printf(
+        "\n| %s queues, %u messages of %d bytes | messages/s | of Shovel | "
+        "spread | of natural | spread | processor time a message | longest pause "
+        "|\n|---|---|---|---|---|---|---|---|\n",
+        types[type], messages, AMQP_LOAD_BODY);
+    for (enum contender a = SHOVEL; a < CONTENDER_COUNT; a++) {
+        const struct figures *of = &figures[type][a];
+        struct figures sorted = *of;
+        (void)printf("| %-24s | %.0f |", names[a], sample_at(sorted.rates, rounds, 0.5));
+        show_ratio(of, &figures[type][SHOVEL], rounds);
+        show_ratio(of, &figures[type][NATURAL], rounds);
+        if (a == SHOVEL) {
+            (void)printf(" - |");
+        } else {
+            (void)printf(" %.1f us |", sample_at(sorted.cpu_us, rounds, 0.5));
+        }
+        (void)printf(" %.0f ms |\n", sample_at(sorted.pauses_ms, rounds, 1));
+    }
+}
+
+static void show_latency(size_t rounds) {
+    double bare[2] = {0, 0};
+    (void)printf(
+        "\n| classic queues, %d messages a second | p50 | added | p99 | added |\n"
+        "|---|---|---|---|---|\n",
+        PER_SECOND);
+    for (enum contender a = BARE; a < CONTENDER_COUNT; a++) {
+        double p50 = sample_at(latencies_us[a], rounds * PACED, 0.5) / 1e3;
+        double p99 = sample_at(latencies_us[a], rounds * PACED, 0.99) / 1e3;
+        if (a == BARE) {
+            bare[0] = p50;
+            bare[1] = p99;
+        }
+        (void)printf("| %s | %.1f ms | %.1f ms | %.1f ms | %.1f ms |\n", names[a], p50,
+                     p50 - bare[0], p99, p99 - bare[1]);
+    }
 }
 
 static void read_port(void) {
@@ -292,16 +284,26 @@ static void read_port(void) {
     (void)snprintf(path, sizeof path, "%s/port", rabbitmq);
     FILE *file = fopen(path, "re");
     if (file == NULL || fscanf(file, "%u", &port) != 1) {
-        give_up("RABBITMQ has no port: is it running?");
+        amqp_load_give_up("RABBITMQ has no port: is it running?");
     }
     (void)fclose(file);
 }
 
+static void run_round(size_t round) {
+    for (enum queue_type type = CLASSIC; type < TYPE_COUNT; type++) {
+        for (enum contender a = SHOVEL; a < CONTENDER_COUNT; a++) {
+            run(type, a, round);
+        }
+    }
+    for (enum contender a = BARE; a < CONTENDER_COUNT; a++) {
+        run_paced(a, round);
+    }
+}
+
 int main(int argc, char **argv) {
-    static struct figures figures[CONTENDER_COUNT][ROUNDS_MAX];
-    struct figures *of[CONTENDER_COUNT];
     if (argc < 5) {
-        give_up("usage: bench_bridge RABBITMQ BRIDGE REDIS DIR [MESSAGES [ROUNDS]]");
+        amqp_load_give_up(
+            "usage: bench_bridge RABBITMQ BRIDGE REDIS DIR [MESSAGES [ROUNDS]]");
     }
     rabbitmq = argv[1];
     program = argv[2];
@@ -309,27 +311,19 @@ int main(int argc, char **argv) {
     dir = argv[4];
     messages = argc > 5 ? (unsigned)strtoul(argv[5], NULL, 10) : messages;
     size_t rounds = argc > 6 ? strtoul(argv[6], NULL, 10) : 5;
-    if (messages < BATCH || rounds == 0 || rounds > ROUNDS_MAX) {
-        give_up("no figures can be had");
+    if (messages < 1000 || rounds == 0 || rounds > ROUNDS_MAX) {
+        amqp_load_give_up("no figures can be had");
     }
-    run_of_ms = idem_clock_wall_ms();
     read_port();
-    connect_to_broker();
+    amqp_load_open(port);
     for (size_t round = 0; round < rounds; round++) {
-        for (enum contender a = 0; a < CONTENDER_COUNT; a++) {
-            figures[a][round] = run(a);
-        }
+        run_round(round);
     }
-    (void)printf("RabbitMQ, queue to queue, %u messages of %d bytes, %zu rounds\n"
-                 "%-24s %8s  %-20s  %-20s  %s\n",
-                 messages, BODY_SIZE, rounds, "", "", ": Shovel", ": natural",
-                 "processor time a message");
-    for (enum contender a = 0; a < CONTENDER_COUNT; a++) {
-        of[a] = figures[a];
+    (void)printf("RabbitMQ, queue to queue, %zu rounds\n", rounds);
+    for (enum queue_type type = CLASSIC; type < TYPE_COUNT; type++) {
+        show_throughput(type, rounds);
     }
-    for (enum contender a = 0; a < CONTENDER_COUNT; a++) {
-        show(names[a], of, a, rounds);
-    }
-    (void)amqp_destroy_connection(connection);
+    show_latency(rounds);
+    amqp_load_close();
     return EXIT_SUCCESS;
 }
