@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Mosquitto with the plugin beside the bare broker, interleaved in one run, as ratios. */
 #include "mqtt_load.h"
+#include "sample.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,18 +29,6 @@ static const struct shape shapes[] = {
     {"plugin, all keys new, one at a time", true, 1, true, 1, 10},
 };
 #define SHAPE_COUNT (sizeof shapes / sizeof shapes[0])
-
-static int by_size(const void *a, const void *b) {
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, unsigned count) {
-    qsort(values, count, sizeof *values, by_size);
-    return count % 2 == 1 ? values[count / 2]
-                          : (values[count / 2 - 1] + values[count / 2]) / 2;
-}
 
 static size_t base_of(size_t shape) {
     while (shapes[shape].with_plugin) {
@@ -74,8 +63,8 @@ static void print_row(size_t shape, double rates[][ROUNDS_MAX], unsigned rounds)
         ratios[i] = rates[shape][i] / rates[base][i];
         sorted[i] = rates[shape][i];
     }
-    double rate = median(sorted, rounds);
-    double ratio = median(ratios, rounds);
+    double rate = sample_at(sorted, rounds, 0.5);
+    double ratio = sample_at(ratios, rounds, 0.5);
     (void)printf("| %-36s | %8.1f k | %5.2f | %5.2f - %.2f |\n", shapes[shape].name,
                  rate / 1000, ratio, ratios[0], ratios[rounds - 1]);
 }

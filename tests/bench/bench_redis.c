@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * The Redis store beside a bare hiredis loop: bench_redis SOCKET [CLAIMS [ROUNDS]]. One connection each,
  * the same depth of pipeline, in turns within one run. Empties the server's database. */
+#include "sample.h"
+
 #include <idem/clock.h>
 #include <idem/store.h>
 
@@ -167,12 +169,6 @@ static struct figures run_store(struct idem_store *store, uint64_t count, bool c
     return figures_of(count, start_ns, start_cpu);
 }
 
-static int compare(const void *a, const void *b) {
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void show(const char *name, const struct figures *figures, size_t rounds) {
     double rates[ROUNDS_MAX];
     double cpu[ROUNDS_MAX];
@@ -180,10 +176,9 @@ static void show(const char *name, const struct figures *figures, size_t rounds)
         rates[i] = figures[i].rate;
         cpu[i] = figures[i].cpu_us;
     }
-    qsort(rates, rounds, sizeof *rates, compare);
-    qsort(cpu, rounds, sizeof *cpu, compare);
+    double rate = sample_at(rates, rounds, 0.5); /* which sorts them */
     (void)printf("%-44s %9.0f a second (%.0f .. %.0f)  %5.2f us of processor time\n",
-                 name, rates[rounds / 2], rates[0], rates[rounds - 1], cpu[rounds / 2]);
+                 name, rate, rates[0], rates[rounds - 1], sample_at(cpu, rounds, 0.5));
 }
 
 static void show_ratio(const struct figures *a, const struct figures *b, size_t rounds) {
@@ -191,9 +186,9 @@ static void show_ratio(const struct figures *a, const struct figures *b, size_t 
     for (size_t i = 0; i < rounds; i++) {
         ratios[i] = a[i].rate / b[i].rate;
     }
-    qsort(ratios, rounds, sizeof *ratios, compare);
-    (void)printf("%-44s %9.2f (%.2f .. %.2f)\n", "store : bare, claims alone",
-                 ratios[rounds / 2], ratios[0], ratios[rounds - 1]);
+    double ratio = sample_at(ratios, rounds, 0.5);
+    (void)printf("%-44s %9.2f (%.2f .. %.2f)\n", "store : bare, claims alone", ratio,
+                 ratios[0], ratios[rounds - 1]);
 }
 
 static struct idem_store *open_store(const char *socket) {
