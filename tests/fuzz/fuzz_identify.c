@@ -94,6 +94,10 @@ static void take_rule(struct input *input, struct idem_rule *rule) {
     }
     rule->propagate.as[0] = (head & 0x10) != 0 ? take_text(input) : NULL;
     rule->propagate.hop = (head & 0x20) != 0 ? take_text(input) : NULL;
+    rule->ttl_ms = 3600000;
+    rule->lease_ms = 30000;
+    rule->ttl_header.name = (head & 0x40) != 0 ? take_text(input) : NULL;
+    rule->ttl_header.max_ms = (head & 0x80) != 0 ? 2 * rule->ttl_ms : 0;
 }
 
 static bool lookup(void *source, struct idem_span name, struct idem_span *value) {
@@ -170,6 +174,13 @@ static void check_identity(const struct idem_rule *rule, const struct idem_secre
     }
 }
 
+static void check_ttl(const struct idem_rule *rule, const struct idem_message *message) {
+    int64_t ttl_ms = idem_rule_ttl(rule, message);
+    int64_t most_ms =
+        rule->ttl_header.max_ms > 0 ? rule->ttl_header.max_ms : rule->ttl_ms;
+    require(ttl_ms > rule->lease_ms && ttl_ms <= most_ms, "ttl out of bounds");
+}
+
 static void check_description(const struct idem_rule *rule,
                               const struct idem_message *message,
                               struct idem_workspace *workspace, size_t size) {
@@ -197,6 +208,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     take_message(&input, &message, properties);
     (void)idem_ruleset_match(&set, &message);
     (void)idem_topic_filter_valid(message.topic);
+    check_ttl(&set.rules[0], &message);
     check_identity(&set.rules[0], &set.secret, &message, workspace);
     check_description(&set.rules[0], &message, workspace, description);
     idem_ruleset_fini(&set);

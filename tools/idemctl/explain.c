@@ -53,6 +53,7 @@ static const char *form_of(const struct idem_extractor *extractor, char *out,
         [IDEM_EXTRACT_CLIENT] = "client",
         [IDEM_EXTRACT_USER] = "user",
         [IDEM_EXTRACT_PAYLOAD] = "payload",
+        [IDEM_EXTRACT_PAYLOAD_SHA256] = "payload-sha256",
         [IDEM_EXTRACT_TEXT] = "text:",
     };
     if (extractor->kind == IDEM_EXTRACT_TOPIC_LEVEL) {
@@ -91,6 +92,18 @@ static void add_time(struct json_object *report, const char *name, int64_t ms) {
         (void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
     }
     add(report, name, text);
+}
+
+/* How long this message would be remembered. */
+static void add_ttl(struct json_object *report, const struct idem_rule *rule,
+                    const struct idem_message *message) {
+    char text[64];
+    int64_t ttl_ms = idem_rule_ttl(rule, message);
+    bool whole = ttl_ms % 1000 == 0;
+    (void)snprintf(text, sizeof text, "%lld %s from the %s copy",
+                   (long long)(whole ? ttl_ms / 1000 : ttl_ms), whole ? "s" : "ms",
+                   rule->ttl_from == IDEM_TTL_FROM_LAST ? "last" : "first");
+    add(report, "ttl", text);
 }
 
 struct looked_up {
@@ -202,6 +215,7 @@ static enum ctl_exit explain_keyed(const struct idem_config *config,
         idem_digest_hex(&identity.fingerprint, text);
     }
     add(report, "fingerprint", identity.has_fingerprint ? text : "none");
+    add_ttl(report, rule, &sample->message);
     if (sample->no_store) {
         return CTL_OK;
     }

@@ -29,7 +29,9 @@ static const char config_text[] =
     "    key: {all: [topic:2, payload]}\n"
     "    scope: principal\n"
     "  - {name: queued, match: {queue: jobs}, key: [correlation-id, message-id],\n"
-    "     scope: global, fingerprint: none}\n";
+    "     scope: global, fingerprint: none}\n"
+    "  - {name: fifo, match: {topic: fifo}, key: payload-sha256, scope: rule,\n"
+    "     ttl_header: x-cache-ttl, ttl_from: last}\n";
 
 static char dir[FILES_PATH_MAX];
 static char config_path[FILES_PATH_MAX + 16];
@@ -155,7 +157,7 @@ static void test_check_accepts_a_right_configuration(void **state) {
     (void)state;
     assert_int_equal(ctl("-c", config_path, "check"), 0);
     assert_says("ok");
-    assert_says("rules        4");
+    assert_says("rules        5");
     assert_says(config_path);
 }
 
@@ -220,6 +222,19 @@ static void test_explain_shows_what_tells_conflicts_apart(void **state) {
     fingerprint = strstr(output, "fingerprint  ");
     assert_non_null(fingerprint);
     assert_string_not_equal(fingerprint, first);
+}
+
+static void test_explain_tells_how_long_this_message_is_remembered(void **state) {
+    (void)state;
+    assert_int_equal(ctl("-c", config_path, "explain", "--no-store", "-t", "orders/1",
+                         "-m", "{\"id\":7}", "-D", "x-cache-ttl=60000"),
+                     0);
+    assert_says("ttl          259200 s from the first copy");
+    assert_int_equal(ctl("-c", config_path, "explain", "--no-store", "-t", "fifo", "-m",
+                         "abc", "-D", "x-cache-ttl=60001"),
+                     0);
+    assert_says("payload-sha256 = ba7816bf8f01cfea");
+    assert_says("ttl          60001 ms from the last copy");
 }
 
 static void test_explain_takes_messages_of_amqp(void **state) {
@@ -461,6 +476,7 @@ int main(void) {
         TEST(test_check_names_file_line_and_key_of_a_mistake),
         TEST(test_explain_names_rule_key_scope_and_digest),
         TEST(test_explain_shows_what_tells_conflicts_apart),
+        TEST(test_explain_tells_how_long_this_message_is_remembered),
         TEST(test_explain_takes_messages_of_amqp),
         TEST(test_explain_says_no_more_than_the_strategy_of_a_sequence),
         TEST(test_explain_tells_what_the_store_says),
