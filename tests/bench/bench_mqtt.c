@@ -87,6 +87,7 @@ int main(int argc, char **argv) {
             rates[shape][round] =
                 run_shape(&shapes[shape], bare, plugin, messages, &next_key);
             if (rates[shape][round] <= 0) {
+                (void)fprintf(stderr, "bench: failed: %s\n", shapes[shape].name);
                 return 1;
             }
         }
