@@ -266,7 +266,11 @@ double load_run(const struct load *load) {
                               subscribe(&subscriber.peer, load)))) {
         seconds = measure(load, &publisher, &subscriber);
         if (seconds >= 0 && load->subscribe && !nothing_more(&subscriber)) {
-            (void)fprintf(stderr, "bench: more deliveries than there are messages\n");
+            (void)fprintf(stderr,
+                          "bench: more deliveries than there are messages: %u, wanted "
+                          "%u, then %zu bytes, the first of them %02x\n",
+                          atomic_load(&subscriber.delivered), load->deliveries,
+                          subscriber.peer.in_used, subscriber.peer.in[0]);
             seconds = -1;
         }
     }
