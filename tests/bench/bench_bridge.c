@@ -104,7 +104,7 @@ static void configure(enum contender contender, const char *path) {
 static pid_t start_bridge(enum contender contender) {
     char path[1024];
     char log[1024];
-    (void)snprintf(path, sizeof path, "%s/idem.yaml", dir);
+    (void)snprintf(path, sizeof path, "%s/bridge.yaml", dir);
     configure(contender, path);
     pid_t pid = fork();
     if (pid == 0) {
