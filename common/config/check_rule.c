@@ -193,6 +193,9 @@ enum idem_code idem_config_check_rule(struct idem_config_reader *reader,
         code = check_replay(reader, rule);
     }
     if (code == IDEM_OK) {
+        code = idem_config_check_sequence(reader, rule);
+    }
+    if (code == IDEM_OK) {
         code = check_key(reader, rule);
         remark_unused(reader, rule);
     }

@@ -88,7 +88,7 @@ bool idem_config_is_null(const yaml_node_t *node);
 /* Milliseconds as a file would say them, in the largest whole unit. */
 void idem_config_duration_text(char *out, size_t size, int64_t ms);
 
-/* check.c, check_rule.c, check_reach.c: what one row alone cannot know. */
+/* check.c, check_rule.c, check_sequence.c, check_reach.c: what one row alone cannot know. */
 
 /* Makes path the place, in the line where the file gives it, else in the line of the rule. Returns
  * whether the file gives it. */
@@ -96,6 +96,8 @@ bool idem_config_place(struct idem_config_reader *reader, const char *path, int 
 
 IDEM_MUST_USE enum idem_code idem_config_check_rule(struct idem_config_reader *reader,
                                                     const struct idem_rule_draft *draft);
+IDEM_MUST_USE enum idem_code idem_config_check_sequence(struct idem_config_reader *reader,
+                                                        const struct idem_rule *rule);
 IDEM_MUST_USE enum idem_code idem_config_check_reach(struct idem_config_reader *reader,
                                                      const struct idem_rule *rule);
 IDEM_MUST_USE enum idem_code idem_config_check(struct idem_config_reader *reader);

@@ -44,10 +44,19 @@ const struct idem_schema_word idem_schema_doubt_words[] = {
     {NULL, 0}};
 const struct idem_schema_word idem_schema_failure_words[] = {
     {"deliver", IDEM_ACTION_DELIVER}, {"refuse", IDEM_ACTION_REFUSE}, {NULL, 0}};
-const struct idem_schema_word idem_schema_gap_words[] = {{"accept", IDEM_GAP_ACCEPT},
-                                                         {"hold", IDEM_GAP_HOLD},
-                                                         {"reject", IDEM_GAP_REJECT},
+const struct idem_schema_word idem_schema_gap_words[] = {{"accept", IDEM_ACTION_DELIVER},
+                                                         {"hold", IDEM_ACTION_HOLD},
+                                                         {"reject", IDEM_ACTION_REJECT},
                                                          {NULL, 0}};
+const struct idem_schema_word idem_schema_fenced_words[] = {
+    {"drop", IDEM_ACTION_DROP},
+    {"reject", IDEM_ACTION_REJECT},
+    {"quarantine", IDEM_ACTION_QUARANTINE},
+    {NULL, 0}};
+const struct idem_schema_word idem_schema_unknown_words[] = {
+    {"accept", IDEM_UNKNOWN_ACCEPT},
+    {"require_zero", IDEM_UNKNOWN_REQUIRE_ZERO},
+    {NULL, 0}};
 const struct idem_schema_word idem_schema_format_words[] = {
     {"text", IDEM_LOG_TEXT}, {"json", IDEM_LOG_JSON}, {NULL, 0}};
 const struct idem_schema_word idem_schema_level_words[] = {

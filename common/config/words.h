@@ -16,6 +16,8 @@ extern const struct idem_schema_word idem_schema_flight_words[];
 extern const struct idem_schema_word idem_schema_doubt_words[];
 extern const struct idem_schema_word idem_schema_failure_words[];
 extern const struct idem_schema_word idem_schema_gap_words[];
+extern const struct idem_schema_word idem_schema_fenced_words[];
+extern const struct idem_schema_word idem_schema_unknown_words[];
 extern const struct idem_schema_word idem_schema_format_words[];
 extern const struct idem_schema_word idem_schema_level_words[];
 

@@ -11,6 +11,7 @@ const struct idem_decision idem_decisions[] = {
     {IDEM_REASON_NO_RULE,        IDEM_POLICY_NONE,          IDEM_ACTION_DELIVER,    IDEM_VERDICT_DELIVER},
     {IDEM_REASON_NATURAL,        IDEM_POLICY_NONE,          IDEM_ACTION_DELIVER,    IDEM_VERDICT_DELIVER},
     {IDEM_REASON_NEW,            IDEM_POLICY_NONE,          IDEM_ACTION_DELIVER,    IDEM_VERDICT_DELIVER},
+    {IDEM_REASON_AFTER_GAP,      IDEM_POLICY_NONE,          IDEM_ACTION_DELIVER,    IDEM_VERDICT_DELIVER},
 
     {IDEM_REASON_DUPLICATE,      IDEM_POLICY_DUPLICATE,     IDEM_ACTION_DROP,       IDEM_VERDICT_DROP},
     {IDEM_REASON_DUPLICATE,      IDEM_POLICY_DUPLICATE,     IDEM_ACTION_QUARANTINE, IDEM_VERDICT_QUARANTINE},
@@ -36,6 +37,15 @@ const struct idem_decision idem_decisions[] = {
 
     {IDEM_REASON_STORE_FAILURE,  IDEM_POLICY_STORE_FAILURE, IDEM_ACTION_DELIVER,    IDEM_VERDICT_DELIVER},
     {IDEM_REASON_STORE_FAILURE,  IDEM_POLICY_STORE_FAILURE, IDEM_ACTION_REFUSE,     IDEM_VERDICT_REFUSE},
+
+    {IDEM_REASON_FENCED,         IDEM_POLICY_FENCED,        IDEM_ACTION_QUARANTINE, IDEM_VERDICT_QUARANTINE},
+    {IDEM_REASON_FENCED,         IDEM_POLICY_FENCED,        IDEM_ACTION_REJECT,     IDEM_VERDICT_REJECT},
+    {IDEM_REASON_FENCED,         IDEM_POLICY_FENCED,        IDEM_ACTION_DROP,       IDEM_VERDICT_DROP},
+
+    {IDEM_REASON_GAP,            IDEM_POLICY_GAP,           IDEM_ACTION_DELIVER,    IDEM_VERDICT_DELIVER},
+    {IDEM_REASON_GAP,            IDEM_POLICY_GAP,           IDEM_ACTION_REJECT,     IDEM_VERDICT_REJECT},
+    /* Where the adapter can hold a copy; where it cannot, the verdict is DELIVER. */
+    {IDEM_REASON_GAP,            IDEM_POLICY_GAP,           IDEM_ACTION_HOLD,       IDEM_VERDICT_HOLD},
 };
 /* clang-format on */
 
@@ -58,6 +68,10 @@ static enum idem_action action_of(const struct idem_policies *policies,
         return policies->on_in_doubt;
     case IDEM_POLICY_STORE_FAILURE:
         return policies->on_store_failure;
+    case IDEM_POLICY_FENCED:
+        return policies->on_fenced;
+    case IDEM_POLICY_GAP:
+        return policies->on_gap;
     }
     return IDEM_ACTION_DELIVER;
 }
@@ -81,7 +95,9 @@ static enum idem_verdict look_up(enum idem_reason reason,
 enum idem_verdict idem_decide(enum idem_reason reason,
                               const struct idem_policies *policies, bool can_hold) {
     enum idem_verdict verdict = look_up(reason, policies);
-    return verdict == IDEM_VERDICT_HOLD && !can_hold
-               ? look_up(IDEM_REASON_IN_DOUBT, policies)
-               : verdict;
+    if (verdict != IDEM_VERDICT_HOLD || can_hold) {
+        return verdict;
+    }
+    return reason == IDEM_REASON_GAP ? IDEM_VERDICT_DELIVER
+                                     : look_up(IDEM_REASON_IN_DOUBT, policies);
 }

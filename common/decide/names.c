@@ -6,12 +6,15 @@ static const char *const reason_names[IDEM_REASON_COUNT] = {
     [IDEM_REASON_NO_RULE] = "no_rule",
     [IDEM_REASON_NATURAL] = "natural",
     [IDEM_REASON_NEW] = "new",
+    [IDEM_REASON_AFTER_GAP] = "after_gap",
     [IDEM_REASON_DUPLICATE] = "duplicate",
     [IDEM_REASON_CONFLICT] = "conflict",
     [IDEM_REASON_IN_FLIGHT] = "in_flight",
     [IDEM_REASON_IN_DOUBT] = "in_doubt",
     [IDEM_REASON_MISSING_KEY] = "missing_key",
     [IDEM_REASON_STORE_FAILURE] = "store_failure",
+    [IDEM_REASON_FENCED] = "fenced",
+    [IDEM_REASON_GAP] = "gap",
 };
 
 static const char *const verdict_names[IDEM_VERDICT_COUNT] = {

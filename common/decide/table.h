@@ -14,6 +14,8 @@ enum idem_policy {
     IDEM_POLICY_IN_FLIGHT,
     IDEM_POLICY_IN_DOUBT,
     IDEM_POLICY_STORE_FAILURE,
+    IDEM_POLICY_FENCED,
+    IDEM_POLICY_GAP,
 };
 
 struct idem_decision {

@@ -7,9 +7,9 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-/* A key, a scope and a fingerprint, each of as many values as there can be. Pages that no long value
- * has touched cost nothing. */
-#define DERIVED_MAX ((size_t)3 * IDEM_EXTRACTORS_MAX * IDEM_KEY_MAX)
+/* A key, a scope and a fingerprint, or a producer, a scope, an epoch and a number, each of as many values
+ * as there can be. Pages that no long value has touched cost nothing. */
+#define DERIVED_MAX ((size_t)4 * IDEM_EXTRACTORS_MAX * IDEM_KEY_MAX)
 
 struct idem_workspace {
     bool payload_hashed;

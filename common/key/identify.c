@@ -3,6 +3,7 @@
  *
  * The order and meaning of the hashed spans is the on-disk format of every store: tests/unit/key holds
  * golden values. A change needs a new store version. */
+#include "key/number.h"
 #include "key/scope.h"
 
 #define SPANS_MAX (1 + 2 * IDEM_EXTRACTORS_MAX)
@@ -36,7 +37,7 @@ static size_t extract_key(struct idem_extraction *from, const struct idem_key_sp
 /* Which extractor gave a value is left out on purpose: a header and a property that carry the same key
  * name the same message. */
 static void hash_key(struct idem_digest *digest, const struct idem_secret *secret,
-                     const struct idem_scope_value *scope,
+                     enum idem_digest_domain domain, const struct idem_scope_value *scope,
                      const struct idem_key_part *parts, size_t parts_count) {
     const uint8_t head[] = {(uint8_t)scope->tag, (uint8_t)scope->count,
                             (uint8_t)parts_count};
@@ -44,7 +45,7 @@ static void hash_key(struct idem_digest *digest, const struct idem_secret *secre
     add(&spans, idem_span_of(head, sizeof head));
     add_parts(&spans, scope->parts, scope->count);
     add_parts(&spans, parts, parts_count);
-    idem_digest_of(digest, secret, IDEM_DOMAIN_KEY, spans.items, spans.count);
+    idem_digest_of(digest, secret, domain, spans.items, spans.count);
 }
 
 /* The payload goes into the fingerprint's hash as it is: hashing a hash of it would cost one more. */
@@ -88,9 +89,11 @@ void idem_identify(struct idem_identity *identity, const struct idem_rule *rule,
     struct idem_key_part own_parts[IDEM_EXTRACTORS_MAX];
     struct idem_scope_value scope;
     struct idem_key_part *key = parts != NULL ? parts : own_parts;
+    bool numbered = rule->strategy == IDEM_STRATEGY_SEQUENCE;
     idem_workspace_start(workspace);
     memset(identity, 0, sizeof *identity);
-    size_t count = extract_key(&from, &rule->key, key);
+    size_t count =
+        extract_key(&from, numbered ? &rule->sequence.producer : &rule->key, key);
     if (parts_count != NULL) {
         *parts_count = count;
     }
@@ -98,9 +101,15 @@ void idem_identify(struct idem_identity *identity, const struct idem_rule *rule,
         identity->status = IDEM_IDENTITY_NO_KEY;
     } else if (!idem_scope_resolve(&from, rule, &scope)) {
         identity->status = IDEM_IDENTITY_NO_SCOPE;
+    } else if (!numbered) {
+        hash_key(&identity->digest, secret, IDEM_DOMAIN_KEY, &scope, key, count);
+    } else if (!idem_number_read(&identity->number, &from, &rule->sequence)) {
+        identity->status = IDEM_IDENTITY_NO_NUMBER;
     } else {
-        hash_key(&identity->digest, secret, &scope, key, count);
+        hash_key(&identity->producer, secret, IDEM_DOMAIN_PRODUCER, &scope, key, count);
+        idem_number_identify(&identity->number, secret, &identity->producer);
+        identity->digest = identity->number.message;
     }
     identity->has_fingerprint =
-        hash_fingerprint(&identity->fingerprint, &from, &rule->fingerprint);
+        !numbered && hash_fingerprint(&identity->fingerprint, &from, &rule->fingerprint);
 }

@@ -84,6 +84,8 @@ static enum idem_inbox_answer answer_of(const struct idem_answer *answer,
                    ? IDEM_INBOX_DUPLICATE
                    : IDEM_INBOX_CONFLICT;
     case IDEM_CLAIM_IN_FLIGHT:
+    case IDEM_CLAIM_FENCED: /* of numbers, and an inbox has keys */
+    case IDEM_CLAIM_GAP:
     case IDEM_CLAIM_OUTCOME_COUNT:
         break;
     }
@@ -146,9 +148,10 @@ enum idem_code idem_inbox_abandon(struct idem_inbox *inbox, const void *key,
     if (code != IDEM_OK) {
         return code;
     }
+    const struct idem_abandonment abandonment = {.digest = identity.digest,
+                                                 .owner = inbox->owner};
     struct pending pending = {.answered = false};
-    idem_store_abandon(inbox->store, &identity.digest, &inbox->owner, take_answer,
-                       &pending);
+    idem_store_abandon(inbox->store, &abandonment, take_answer, &pending);
     return await(inbox, &pending, "an abandonment", error);
 }
 

@@ -35,9 +35,16 @@ static enum idem_code check_rule(const struct idem_rule *rule, struct idem_error
     case IDEM_STRATEGY_NATURAL:
         return IDEM_OK;
     case IDEM_STRATEGY_SEQUENCE:
-        return idem_error_set(error, IDEM_ERR_UNSUPPORTED, 0,
-                              "rule %s: the strategy sequence is not supported",
-                              rule->name);
+        if (rule->sequence.window > IDEM_WINDOW_MAX ||
+            rule->sequence.wrap > IDEM_WRAP_MAX ||
+            (rule->policies.on_gap == IDEM_ACTION_HOLD && rule->sequence.hold_ms <= 0)) {
+            return idem_error_set(
+                error, IDEM_ERR_INVALID, 0,
+                "rule %s: a window is at most %d, numbers wrap after at "
+                "most 32 bits, and what is held is held for a time",
+                rule->name, IDEM_WINDOW_MAX);
+        }
+        break;
     case IDEM_STRATEGY_KEY:
         break;
     }

@@ -95,7 +95,7 @@ static enum idem_reason reason_of(const struct idem_receiver *receiver,
     }
     switch (answer->outcome) {
     case IDEM_CLAIM_NEW:
-        return IDEM_REASON_NEW;
+        return answer->skipped > 0 ? IDEM_REASON_AFTER_GAP : IDEM_REASON_NEW;
     case IDEM_CLAIM_TAKEN_OVER:
         return IDEM_REASON_IN_DOUBT;
     case IDEM_CLAIM_IN_FLIGHT:
@@ -106,6 +106,10 @@ static enum idem_reason reason_of(const struct idem_receiver *receiver,
                                                           : IDEM_REASON_IN_FLIGHT;
     case IDEM_CLAIM_DONE:
         return repeated(delivery, &answer->record);
+    case IDEM_CLAIM_FENCED:
+        return IDEM_REASON_FENCED;
+    case IDEM_CLAIM_GAP:
+        return IDEM_REASON_GAP;
     case IDEM_CLAIM_OUTCOME_COUNT:
         break;
     }
@@ -114,15 +118,17 @@ static enum idem_reason reason_of(const struct idem_receiver *receiver,
 
 static void read_answer(struct idem_delivery *delivery, enum idem_reason reason,
                         const struct idem_answer *answer) {
-    delivery->claimed = reason == IDEM_REASON_NEW || reason == IDEM_REASON_IN_DOUBT;
+    bool first = reason == IDEM_REASON_NEW || reason == IDEM_REASON_AFTER_GAP;
+    delivery->claimed = first || reason == IDEM_REASON_IN_DOUBT;
     delivery->store_code = answer->code;
     if (reason == IDEM_REASON_STORE_FAILURE) {
         return;
     }
-    if (reason != IDEM_REASON_NEW) {
+    delivery->skipped = answer->skipped;
+    if (!first) {
         delivery->first_seen_ms = answer->record.first_seen_ms;
     }
-    if (reason == IDEM_REASON_IN_FLIGHT) {
+    if (reason == IDEM_REASON_IN_FLIGHT || reason == IDEM_REASON_GAP) {
         delivery->retry_at_ms = answer->record.until_ms;
     }
 }
@@ -185,12 +191,43 @@ static bool keep_propagation(struct idem_flight *flight,
     return true;
 }
 
+/* An adapter that cannot keep a copy back cannot wait for what is missing either. */
+static enum idem_gap gap_terms(const struct idem_receiver *receiver,
+                               enum idem_action on_gap) {
+    switch (on_gap) {
+    case IDEM_ACTION_HOLD:
+        return receiver->can_hold ? IDEM_GAP_HOLD : IDEM_GAP_ACCEPT;
+    case IDEM_ACTION_REJECT:
+        return IDEM_GAP_REJECT;
+    case IDEM_ACTION_DELIVER:
+    case IDEM_ACTION_DROP:
+    case IDEM_ACTION_QUARANTINE:
+    case IDEM_ACTION_REPLAY:
+    case IDEM_ACTION_REFUSE:
+        break;
+    }
+    return IDEM_GAP_ACCEPT;
+}
+
+static struct idem_sequence_terms terms_of(const struct idem_receiver *receiver,
+                                           const struct idem_rule *rule) {
+    return (struct idem_sequence_terms){
+        .on_gap = gap_terms(receiver, rule->policies.on_gap),
+        .require_zero = rule->sequence.on_unknown == IDEM_UNKNOWN_REQUIRE_ZERO,
+        .hold_ms = rule->sequence.hold_ms,
+        .hold_numbers = rule->sequence.hold_numbers,
+        .ttl_ms = rule->ttl_ms,
+    };
+}
+
 static void claim(struct idem_receiver *receiver, struct idem_flight *flight,
                   int64_t now_ms) {
     const struct idem_delivery *delivery = flight->delivery;
     const struct idem_rule *rule = delivery->rule;
     const struct idem_claim claim = {
-        .digest = delivery->digest,
+        .digest = delivery->number.present ? delivery->producer : delivery->digest,
+        .number = delivery->number,
+        .terms = terms_of(receiver, rule),
         .fingerprint = delivery->fingerprint,
         .has_fingerprint = delivery->has_fingerprint,
         .durable = receiver->durable,
@@ -213,6 +250,8 @@ static enum idem_identity_status identify(struct idem_receiver *receiver,
                   receiver->workspace, parts, count);
     delivery->has_identity = identity.status == IDEM_IDENTITY_OK;
     delivery->digest = identity.digest;
+    delivery->number = identity.number;
+    delivery->producer = identity.producer;
     delivery->fingerprint = identity.fingerprint;
     delivery->has_fingerprint = identity.has_fingerprint;
     return identity.status;

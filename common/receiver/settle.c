@@ -57,7 +57,8 @@ void idem_receiver_complete(struct idem_receiver *receiver,
                             struct idem_delivery *delivery, int64_t now_ms,
                             idem_receiver_settled *settled, void *arg) {
     const struct idem_completion completion = {
-        .digest = delivery->digest,
+        .digest = delivery->number.present ? delivery->producer : delivery->digest,
+        .number = delivery->number,
         .owner = receiver->owner,
         .now_ms = now_ms,
         .ttl_ms = delivery->ttl_ms,
@@ -82,7 +83,11 @@ static bool keeps_its_doubt(const struct idem_delivery *delivery) {
 
 void idem_receiver_abandon(struct idem_receiver *receiver, struct idem_delivery *delivery,
                            idem_receiver_settled *settled, void *arg) {
-    const struct idem_digest digest = delivery->digest;
+    const struct idem_abandonment abandonment = {
+        .digest = delivery->number.present ? delivery->producer : delivery->digest,
+        .number = delivery->number,
+        .owner = receiver->owner,
+    };
     if (delivery->claimed && keeps_its_doubt(delivery)) {
         delivery->claimed = false;
         idem_counter_raise(&receiver->counters.abandoned);
@@ -92,7 +97,6 @@ void idem_receiver_abandon(struct idem_receiver *receiver, struct idem_delivery 
     struct idem_flight *flight =
         start_settling(receiver, delivery, &receiver->counters.abandoned, settled, arg);
     if (flight != NULL) {
-        idem_store_abandon(receiver->store, &digest, &receiver->owner, settle_answered,
-                           flight);
+        idem_store_abandon(receiver->store, &abandonment, settle_answered, flight);
     }
 }

@@ -4,6 +4,7 @@
 #include "store/answer.h"
 #include "store/backend.h"
 #include "store/record_set.h"
+#include "store/sequence/step.h"
 #include "store/step.h"
 
 #include <stdlib.h>
@@ -48,15 +49,39 @@ static enum idem_code write_claim(struct memory *memory, const struct idem_claim
                                idem_step_extended(found, claim));
         return IDEM_OK;
     case IDEM_CLAIM_IN_FLIGHT:
+    case IDEM_CLAIM_FENCED:
+    case IDEM_CLAIM_GAP:
     case IDEM_CLAIM_OUTCOME_COUNT:
         break;
     }
     return IDEM_OK;
 }
 
+static enum idem_code put_number(struct memory *memory, const struct idem_digest *digest,
+                                 const struct idem_number_step *step,
+                                 enum idem_code code) {
+    return step->changed ? idem_record_set_put(&memory->records, digest, &step->next)
+                         : code;
+}
+
+static void claim_number(struct memory *memory, const struct idem_claim *claim,
+                         idem_store_done *done, void *arg) {
+    struct idem_record found = found_at(memory, &claim->digest);
+    struct idem_number_step step;
+    struct idem_answer answer;
+    enum idem_code code = idem_number_claim(&step, &found, claim, &answer);
+    answer.code = put_number(memory, &claim->digest, &step, code);
+    purge(memory, claim->now_ms);
+    done(arg, &answer);
+}
+
 static void memory_claim(struct idem_store *store, const struct idem_claim *claim,
                          idem_store_done *done, void *arg) {
     struct memory *memory = memory_of(store);
+    if (claim->number.present) {
+        claim_number(memory, claim, done, arg);
+        return;
+    }
     struct idem_record found = found_at(memory, &claim->digest);
     struct idem_record next;
     struct idem_answer answer = {.code = IDEM_OK};
@@ -73,10 +98,25 @@ static void memory_claim(struct idem_store *store, const struct idem_claim *clai
     free(copy);
 }
 
+static void complete_number(struct memory *memory,
+                            const struct idem_completion *completion,
+                            idem_store_done *done, void *arg) {
+    struct idem_record found = found_at(memory, &completion->digest);
+    struct idem_number_step step;
+    enum idem_code code = idem_number_complete(&step, &found, completion);
+    code = put_number(memory, &completion->digest, &step, code);
+    purge(memory, completion->now_ms);
+    idem_answer_code(code, done, arg);
+}
+
 static void memory_complete(struct idem_store *store,
                             const struct idem_completion *completion,
                             idem_store_done *done, void *arg) {
     struct memory *memory = memory_of(store);
+    if (completion->number.present) {
+        complete_number(memory, completion, done, arg);
+        return;
+    }
     struct idem_record found = found_at(memory, &completion->digest);
     struct idem_record next;
     bool changed = false;
@@ -88,15 +128,31 @@ static void memory_complete(struct idem_store *store,
     idem_answer_code(code, done, arg);
 }
 
-static void memory_abandon(struct idem_store *store, const struct idem_digest *digest,
-                           const struct idem_owner *owner, idem_store_done *done,
-                           void *arg) {
-    struct memory *memory = memory_of(store);
-    struct idem_record found = found_at(memory, digest);
-    enum idem_code code = idem_step_abandon(&found, owner);
+static enum idem_code abandon_number(struct memory *memory,
+                                     const struct idem_abandonment *abandonment) {
+    struct idem_record found = found_at(memory, &abandonment->digest);
+    struct idem_number_step step;
+    enum idem_code code = idem_number_abandon(&step, &found, abandonment);
+    return put_number(memory, &abandonment->digest, &step, code);
+}
+
+static enum idem_code abandon_key(struct memory *memory,
+                                  const struct idem_abandonment *abandonment) {
+    struct idem_record found = found_at(memory, &abandonment->digest);
+    enum idem_code code = idem_step_abandon(&found, &abandonment->owner);
     if (code == IDEM_OK) {
-        idem_record_set_remove(&memory->records, digest);
+        idem_record_set_remove(&memory->records, &abandonment->digest);
     }
+    return code;
+}
+
+static void memory_abandon(struct idem_store *store,
+                           const struct idem_abandonment *abandonment,
+                           idem_store_done *done, void *arg) {
+    struct memory *memory = memory_of(store);
+    enum idem_code code = abandonment->number.present
+                              ? abandon_number(memory, abandonment)
+                              : abandon_key(memory, abandonment);
     idem_answer_code(code, done, arg);
 }
 

@@ -2,6 +2,8 @@
  * Encoding and decoding of records. */
 #include "store/record.h"
 
+#include "store/little.h"
+
 enum {
     AT_VERSION = 0,
     AT_STATE = 1,
@@ -13,26 +15,12 @@ enum {
 };
 #define HAS_FINGERPRINT 0x80
 
-static void put_little(uint8_t *out, uint64_t value, size_t bytes) {
-    for (size_t i = 0; i < bytes; i++) {
-        out[i] = (uint8_t)(value >> (8 * i));
-    }
-}
-
-static uint64_t get_little(const uint8_t *in, size_t bytes) {
-    uint64_t value = 0;
-    for (size_t i = 0; i < bytes; i++) {
-        value |= (uint64_t)in[i] << (8 * i);
-    }
-    return value;
-}
-
 void idem_time_put(uint8_t out[6], int64_t ms) {
-    put_little(out, (uint64_t)ms, 6);
+    idem_little_put(out, (uint64_t)ms, 6);
 }
 
 int64_t idem_time_get(const uint8_t in[6]) {
-    return (int64_t)get_little(in, 6);
+    return (int64_t)idem_little_get(in, 6);
 }
 
 static bool time_fits(int64_t ms) {
@@ -41,8 +29,9 @@ static bool time_fits(int64_t ms) {
 
 size_t idem_record_size(const struct idem_record *record) {
     bool pending = record->state == IDEM_RECORD_PENDING;
-    bool done = record->state == IDEM_RECORD_DONE;
-    if ((!pending && !done) || !time_fits(record->first_seen_ms) ||
+    bool kept =
+        record->state == IDEM_RECORD_DONE || record->state == IDEM_RECORD_SEQUENCE;
+    if ((!pending && !kept) || !time_fits(record->first_seen_ms) ||
         !time_fits(record->until_ms) || record->result.len > IDEM_RESULT_MAX ||
         (pending && record->result.len > 0)) {
         return 0;
@@ -51,16 +40,21 @@ size_t idem_record_size(const struct idem_record *record) {
            (size_t)(record->has_fingerprint ? IDEM_DIGEST_SIZE : 0) + record->result.len;
 }
 
+/* The oldest version that knows the state. */
+static uint8_t version_of(enum idem_record_state state) {
+    return state == IDEM_RECORD_SEQUENCE ? 2 : 1;
+}
+
 void idem_record_encode(uint8_t *out, const struct idem_record *record) {
-    out[AT_VERSION] = IDEM_RECORD_VERSION;
+    out[AT_VERSION] = version_of(record->state);
     out[AT_STATE] =
         (uint8_t)(record->state | (record->has_fingerprint ? HAS_FINGERPRINT : 0));
     idem_time_put(out + AT_FIRST_SEEN, record->first_seen_ms);
     idem_time_put(out + AT_UNTIL, record->until_ms);
-    put_little(out + AT_INSTANCE, record->owner.instance, 8);
+    idem_little_put(out + AT_INSTANCE, record->owner.instance, 8);
     out += FIXED_SIZE;
     if (record->state == IDEM_RECORD_PENDING) {
-        put_little(out, record->owner.incarnation, INCARNATION_SIZE);
+        idem_little_put(out, record->owner.incarnation, INCARNATION_SIZE);
         out += INCARNATION_SIZE;
     }
     if (record->has_fingerprint) {
@@ -89,7 +83,7 @@ static bool decode_tail(struct idem_record *record, struct idem_span rest) {
         if (incarnation == NULL) {
             return false;
         }
-        record->owner.incarnation = get_little(incarnation, INCARNATION_SIZE);
+        record->owner.incarnation = idem_little_get(incarnation, INCARNATION_SIZE);
     }
     if (record->has_fingerprint) {
         const uint8_t *fingerprint = take(&rest, IDEM_DIGEST_SIZE);
@@ -102,7 +96,7 @@ static bool decode_tail(struct idem_record *record, struct idem_span rest) {
         record->result = rest;
     }
     return rest.len <= IDEM_RESULT_MAX &&
-           (rest.len == 0 || record->state == IDEM_RECORD_DONE);
+           (rest.len == 0 || record->state != IDEM_RECORD_PENDING);
 }
 
 static bool decode_state(struct idem_record *record, uint8_t byte) {
@@ -113,6 +107,9 @@ static bool decode_state(struct idem_record *record, uint8_t byte) {
         return true;
     case IDEM_RECORD_DONE:
         record->state = IDEM_RECORD_DONE;
+        return true;
+    case IDEM_RECORD_SEQUENCE:
+        record->state = IDEM_RECORD_SEQUENCE;
         return true;
     default:
         return false;
@@ -129,12 +126,13 @@ enum idem_code idem_record_decode(struct idem_record *record, struct idem_span b
     }
     struct idem_record found = {.state = IDEM_RECORD_NONE};
     const uint8_t *fixed = take(&bytes, FIXED_SIZE);
-    if (fixed == NULL || !decode_state(&found, fixed[AT_STATE])) {
+    if (fixed == NULL || !decode_state(&found, fixed[AT_STATE]) ||
+        fixed[AT_VERSION] < version_of(found.state)) {
         return IDEM_ERR_FORMAT;
     }
     found.first_seen_ms = idem_time_get(fixed + AT_FIRST_SEEN);
     found.until_ms = idem_time_get(fixed + AT_UNTIL);
-    found.owner.instance = get_little(fixed + AT_INSTANCE, 8);
+    found.owner.instance = idem_little_get(fixed + AT_INSTANCE, 8);
     if (!decode_tail(&found, bytes)) {
         return IDEM_ERR_FORMAT;
     }

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT
  * Records as bytes: the only file that knows how a record looks on disk.
  *
- * Version 1, little endian, no padding:
+ * Version 2, little endian, no padding. Pending and done records look as they did in
+ * version 1 and say so; version 2 brought sequences:
  *
  *   offset  bytes
- *        0      1  version: 1
- *        1      1  state (1 pending, 2 done), + 0x80 where a fingerprint is there
+ *        0      1  version: 1; 2 for sequences
+ *        1      1  state (1 pending, 2 done, 3 sequence), + 0x80 where a fingerprint is
+ *                  there
  *        2      6  first_seen_ms
  *        8      6  until_ms
  *       14      8  owner.instance
  *       22      8  owner.incarnation        pending only
  *               16 fingerprint              with 0x80 only
- *                  result: whatever is left done only
+ *                  result: whatever is left done; sequence: see sequence/state.h
  *
  * 38 bytes for a done record with a fingerprint and no result. LMDB adds the digest
  * and 10 bytes, and random keys fill its pages to 69 %: some 94 bytes a key, free
@@ -32,14 +34,14 @@
 
 #include <idem/store.h>
 
-#define IDEM_RECORD_VERSION 1
+#define IDEM_RECORD_VERSION 2
 
 /* 48 bits of milliseconds reach into the year 10889. */
 #define IDEM_TIME_MAX_MS ((INT64_C(1) << 48) - 1)
 
-/* The bytes that record takes; 0 where it cannot be encoded: neither pending nor done,
- * a time outside 0..IDEM_TIME_MAX_MS, a result that is longer than IDEM_RESULT_MAX or
- * belongs to a pending record. */
+/* The bytes that record takes; 0 where it cannot be encoded: it is none, a time outside
+ * 0..IDEM_TIME_MAX_MS, a result that is longer than IDEM_RESULT_MAX or belongs to a
+ * pending record. */
 size_t idem_record_size(const struct idem_record *record);
 
 /* Writes idem_record_size(record) bytes, which must not be 0. */

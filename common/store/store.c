@@ -100,16 +100,34 @@ void idem_store_close(struct idem_store *store) {
     }
 }
 
+/* What the state of a sequence has room for. */
+static bool number_fits(const struct idem_number *number) {
+    bool counts = number->wrap == 0 ||
+                  (number->wrap <= IDEM_WRAP_MAX && number->value >> number->wrap == 0);
+    return !number->present || (counts && number->window <= IDEM_WINDOW_MAX);
+}
+
 /* A moment and a duration from it that a record can hold. */
 static bool times_fit(int64_t now_ms, int64_t duration_ms) {
     return now_ms >= 0 && duration_ms > 0 && now_ms <= IDEM_TIME_MAX_MS &&
            duration_ms <= IDEM_TIME_MAX_MS - now_ms;
 }
 
+/* The terms as well; a gap is held from now on. */
+static bool claim_fits(const struct idem_claim *claim) {
+    const struct idem_sequence_terms *terms = &claim->terms;
+    if (!times_fit(claim->now_ms, claim->lease_ms) || !number_fits(&claim->number) ||
+        (claim->extend_ms != 0 && !times_fit(claim->now_ms, claim->extend_ms))) {
+        return false;
+    }
+    return !claim->number.present ||
+           (times_fit(claim->now_ms, terms->ttl_ms) &&
+            (terms->on_gap != IDEM_GAP_HOLD || times_fit(claim->now_ms, terms->hold_ms)));
+}
+
 void idem_store_claim(struct idem_store *store, const struct idem_claim *claim,
                       idem_store_done *done, void *arg) {
-    if (!times_fit(claim->now_ms, claim->lease_ms) ||
-        (claim->extend_ms != 0 && !times_fit(claim->now_ms, claim->extend_ms))) {
+    if (!claim_fits(claim)) {
         idem_answer_code(IDEM_ERR_INVALID, done, arg);
         return;
     }
@@ -120,17 +138,22 @@ void idem_store_complete(struct idem_store *store,
                          const struct idem_completion *completion, idem_store_done *done,
                          void *arg) {
     if (!times_fit(completion->now_ms, completion->ttl_ms) ||
-        completion->result.len > IDEM_RESULT_MAX) {
+        !number_fits(&completion->number) ||
+        completion->result.len > (completion->number.present ? 0 : IDEM_RESULT_MAX)) {
         idem_answer_code(IDEM_ERR_INVALID, done, arg);
         return;
     }
     store->ops->complete(store, completion, done, arg);
 }
 
-void idem_store_abandon(struct idem_store *store, const struct idem_digest *digest,
-                        const struct idem_owner *owner, idem_store_done *done,
+void idem_store_abandon(struct idem_store *store,
+                        const struct idem_abandonment *abandonment, idem_store_done *done,
                         void *arg) {
-    store->ops->abandon(store, digest, owner, done, arg);
+    if (!number_fits(&abandonment->number)) {
+        idem_answer_code(IDEM_ERR_INVALID, done, arg);
+        return;
+    }
+    store->ops->abandon(store, abandonment, done, arg);
 }
 
 void idem_store_lookup(struct idem_store *store, const struct idem_digest *digest,

@@ -55,11 +55,11 @@ static enum idem_code check_rules(const struct idem_config *config,
         if (rule->match.queue != NULL || rule->match.routing_key != NULL) {
             continue; /* matches no MQTT message */
         }
-        if (rule->strategy == IDEM_STRATEGY_SEQUENCE) {
+        if (rule->policies.on_gap == IDEM_ACTION_HOLD) {
             return idem_error_set(
                 error, IDEM_ERR_UNSUPPORTED, 0,
-                "%s:%d: strategy: rule %s: this version of the plugin has no "
-                "sequence strategy; use key or natural",
+                "%s:%d: sequence.on_gap: rule %s: a broker cannot keep a message back "
+                "until others have come; use accept or reject, or hold in idem-bridge",
                 config->path, rule->line, rule->name);
         }
         if (rule->policies.on_duplicate == IDEM_ACTION_REPLAY) {

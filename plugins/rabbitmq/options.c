@@ -16,12 +16,6 @@ enum idem_code idem_bridge_check_rules(const struct idem_config *config,
         if (rule->match.topic != NULL) {
             continue; /* matches no AMQP message */
         }
-        if (rule->strategy == IDEM_STRATEGY_SEQUENCE) {
-            return unsupported(config, rule, "strategy",
-                               "this version of the bridge has no sequence strategy; "
-                               "use key or natural",
-                               error);
-        }
         if (rule->policies.on_duplicate == IDEM_ACTION_REPLAY) {
             return unsupported(config, rule, "on_duplicate",
                                "this version of the bridge stores no results to "

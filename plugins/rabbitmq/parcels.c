@@ -11,6 +11,7 @@
 
 #define LOOK_MIN_MS   20 /* at a copy that another holds: its holder is mostly quick */
 #define LOOK_MAX_MS   2000
+#define GAP_MAX_MS    80 /* at a number that waits for others, which may be just behind it */
 #define LOOKS_SOON    4   /* 300 ms */
 #define REFUSE_MIN_MS 100 /* a store that cannot answer */
 #define RETRY_MIN_MS  100 /* a sink that cannot take it */
@@ -199,7 +200,9 @@ static int64_t pause_ms(const struct idem_parcel *parcel) {
     }
     /* Its holder may settle it at any time, and at the latest its lease ends. */
     int64_t lease_ms = parcel->delivery.retry_at_ms - idem_clock_wall_ms();
-    int64_t look_ms = growing(LOOK_MIN_MS, parcel->pauses, LOOK_MAX_MS);
+    bool gap = parcel->delivery.reason == IDEM_REASON_GAP;
+    int64_t look_ms =
+        growing(LOOK_MIN_MS, parcel->pauses, gap ? GAP_MAX_MS : LOOK_MAX_MS);
     return lease_ms > 0 && lease_ms < look_ms ? lease_ms : look_ms;
 }
 

@@ -319,7 +319,7 @@ static void what_is_no_record_is_left_alone(void **state) {
     stores_open(&box);
     put_raw(1, "hello", 5);
     put_raw(2, "", 0);
-    put_raw(3, "\2new layout", 11);
+    put_raw(3, "\x7fnew layout", 11);
     (void)stores_claim(&box, 4, &stores_me, T0, 1000);
     static const enum idem_code codes[] = {IDEM_ERR_VERSION, IDEM_ERR_FORMAT,
                                            IDEM_ERR_VERSION};

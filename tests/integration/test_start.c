@@ -101,12 +101,13 @@ static void test_a_store_in_use_is_refused(void **state) {
 
 static void test_a_rule_that_the_plugin_cannot_carry_out_is_named(void **state) {
     (void)state;
-    refuses(&(struct broker_options){.idem = SCENE_TOP
-                                     "  - name: counters\n"
-                                     "    match: {topic: counters/#}\n"
-                                     "    strategy: sequence\n"
-                                     "    sequence: {number: property:seq}\n"},
-            "idem.yaml:5: strategy: rule counters");
+    refuses(
+        &(struct broker_options){.idem = SCENE_TOP
+                                 "  - name: counters\n"
+                                 "    match: {topic: counters/#}\n"
+                                 "    strategy: sequence\n"
+                                 "    sequence: {number: property:seq, on_gap: hold}\n"},
+        "idem.yaml:5: sequence.on_gap: rule counters");
     refuses(&(struct broker_options){.idem = SCENE_TOP "  - name: answers\n"
                                                        "    match: {header: reply}\n"
                                                        "    key: payload\n"

@@ -17,8 +17,7 @@ struct entry {
     enum operation operation;
     struct idem_claim claim;
     struct idem_completion completion;
-    struct idem_digest digest;
-    struct idem_owner owner;
+    struct idem_abandonment abandonment;
     enum idem_code failure; /* IDEM_OK: not scripted */
     bool answer_lost;
     idem_store_done *done;
@@ -59,8 +58,7 @@ static void run(struct scripted_store *scripted, const struct entry *entry) {
         idem_store_complete(scripted->behind, &entry->completion, done, entry->arg);
         break;
     case OPERATION_ABANDON:
-        idem_store_abandon(scripted->behind, &entry->digest, &entry->owner, done,
-                           entry->arg);
+        idem_store_abandon(scripted->behind, &entry->abandonment, done, entry->arg);
         break;
     }
     if (entry->answer_lost) {
@@ -106,12 +104,11 @@ static void scripted_complete(struct idem_store *store,
     accept_entry(scripted, &entry, done, arg);
 }
 
-static void scripted_abandon(struct idem_store *store, const struct idem_digest *digest,
-                             const struct idem_owner *owner, idem_store_done *done,
-                             void *arg) {
+static void scripted_abandon(struct idem_store *store,
+                             const struct idem_abandonment *abandonment,
+                             idem_store_done *done, void *arg) {
     struct scripted_store *scripted = (struct scripted_store *)store;
-    struct entry entry = {
-        .operation = OPERATION_ABANDON, .digest = *digest, .owner = *owner};
+    struct entry entry = {.operation = OPERATION_ABANDON, .abandonment = *abandonment};
     accept_entry(scripted, &entry, done, arg);
 }
 

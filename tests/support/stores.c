@@ -225,8 +225,8 @@ void stores_submit_completion(struct stores_box *box, uint64_t n, int64_t now_ms
 enum idem_code stores_abandon(struct stores_box *box, uint64_t n,
                               const struct idem_owner *owner) {
     struct stores_answer note = {.calls = 0};
-    struct idem_digest digest = stores_digest(n);
-    idem_store_abandon(box->store, &digest, owner, stores_note, &note);
+    struct idem_abandonment abandonment = {.digest = stores_digest(n), .owner = *owner};
+    idem_store_abandon(box->store, &abandonment, stores_note, &note);
     stores_await(box->store, &note);
     changed(box);
     return note.answer.code;

@@ -11,6 +11,7 @@
 #include <idem/inbox.h>
 #include <idem/log.h>
 #include <idem/message.h>
+#include <idem/number.h>
 #include <idem/receiver.h>
 #include <idem/rule.h>
 #include <idem/span.h>

@@ -3,6 +3,7 @@
 #ifndef IDEM_IDENTITY_H
 #define IDEM_IDENTITY_H
 
+#include <idem/number.h>
 #include <idem/rule.h>
 
 #ifdef __cplusplus
@@ -13,11 +14,14 @@ enum idem_identity_status {
     IDEM_IDENTITY_OK,
     IDEM_IDENTITY_NO_KEY, /* no extractor of the key yielded a value within the limits */
     IDEM_IDENTITY_NO_SCOPE, /* the key is there, the group it is unique within is not */
+    IDEM_IDENTITY_NO_NUMBER, /* sequence: epoch or number is no whole number within its range */
 };
 
 struct idem_identity {
     enum idem_identity_status status;
-    struct idem_digest digest;      /* of scope and key; valid with IDEM_IDENTITY_OK */
+    struct idem_digest digest;   /* of scope and key; valid with IDEM_IDENTITY_OK */
+    struct idem_number number;   /* sequence: present with IDEM_IDENTITY_OK, ... */
+    struct idem_digest producer; /* ... where digest is of producer, epoch and number */
     struct idem_digest fingerprint; /* valid with has_fingerprint */
     bool has_fingerprint;
 };
@@ -36,7 +40,8 @@ IDEM_API IDEM_MUST_USE enum idem_code
 idem_workspace_open(struct idem_workspace **workspace);
 IDEM_API void idem_workspace_close(struct idem_workspace *workspace);
 
-/* parts (may be NULL) receives up to IDEM_EXTRACTORS_MAX key parts, *parts_count their number.
+/* For rules of strategy key or sequence; of a sequence the key is the producer.
+ * parts (may be NULL) receives up to IDEM_EXTRACTORS_MAX key parts, *parts_count their number.
  * Malformed JSON, absent properties, and values that are empty or longer than IDEM_KEY_MAX yield nothing;
  * nothing here can fail otherwise. JSON numbers give their source text: 1 and 1.0 are two keys. */
 IDEM_API void idem_identify(struct idem_identity *identity, const struct idem_rule *rule,

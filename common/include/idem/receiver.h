@@ -57,6 +57,9 @@ struct idem_delivery {
     bool has_identity; /* digest is valid */
     bool deferrable;   /* of the rule: on_store_failure: deliver */
     struct idem_digest digest;
+    struct idem_number number;   /* strategy sequence; digest is the one message's then */
+    struct idem_digest producer; /* with a number: whose record it is in */
+    uint64_t skipped;            /* with a number: how many it leaves out */
     struct idem_digest fingerprint;
     bool has_fingerprint;
     int64_t ttl_ms;

@@ -3,8 +3,8 @@
 #ifndef IDEM_RULE_H
 #define IDEM_RULE_H
 
-#include <idem/digest.h>
 #include <idem/message.h>
+#include <idem/number.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -81,6 +81,8 @@ struct idem_policies {
     enum idem_action on_in_flight;
     enum idem_action on_in_doubt;
     enum idem_action on_store_failure;
+    enum idem_action on_fenced; /* strategy sequence */
+    enum idem_action on_gap;    /* the same; DELIVER accepts it */
 };
 
 /* What the ttl counts from. */
@@ -111,10 +113,10 @@ struct idem_ttl_header {
     int64_t max_ms; /* longer ones are made this short; 0: the rule's ttl */
 };
 
-enum idem_gap {
-    IDEM_GAP_ACCEPT,
-    IDEM_GAP_HOLD,
-    IDEM_GAP_REJECT,
+/* What the first number of a producer, or of an epoch, may be. */
+enum idem_unknown {
+    IDEM_UNKNOWN_ACCEPT,       /* any */
+    IDEM_UNKNOWN_REQUIRE_ZERO, /* another than 0 leaves those before it out */
 };
 
 struct idem_sequence_spec {
@@ -122,7 +124,10 @@ struct idem_sequence_spec {
     struct idem_key_spec epoch; /* count 0: no epochs */
     struct idem_key_spec number;
     unsigned window; /* 0: strictly rising */
-    enum idem_gap on_gap;
+    unsigned wrap;   /* bits after which numbers start at 0 again; 0: 64-bit, never */
+    enum idem_unknown on_unknown;
+    int64_t hold_ms;       /* on_gap: hold: the longest that a number waits for others, */
+    unsigned hold_numbers; /* and the most that it waits for */
 };
 
 struct idem_rule {

@@ -16,6 +16,7 @@
 #include <idem/digest.h>
 #include <idem/error.h>
 #include <idem/log.h>
+#include <idem/number.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -33,9 +34,9 @@ struct idem_owner {
 
 enum idem_record_state {
     IDEM_RECORD_NONE = 0,
-    IDEM_RECORD_PENDING = 1, /* claimed, not yet known to be delivered */
-    IDEM_RECORD_DONE = 2,    /* delivered for certain */
-    IDEM_RECORD_SEQUENCE = 3,
+    IDEM_RECORD_PENDING = 1,  /* claimed, not yet known to be delivered */
+    IDEM_RECORD_DONE = 2,     /* delivered for certain */
+    IDEM_RECORD_SEQUENCE = 3, /* what is known of a producer's numbers: see sequence.h */
 };
 
 struct idem_record {
@@ -48,7 +49,8 @@ struct idem_record {
     int64_t
         until_ms; /* pending: end of the lease; done: expiry. Live while now < until */
     struct idem_span
-        result; /* stored result; borrowed until the callback returns; may be empty */
+        result; /* stored result, or the state of a sequence; borrowed until the callback
+                 * returns; may be empty */
 };
 
 enum idem_claim_outcome {
@@ -56,12 +58,15 @@ enum idem_claim_outcome {
     IDEM_CLAIM_TAKEN_OVER, /* ours now; its holder died or its lease ran out: the copy is in doubt */
     IDEM_CLAIM_IN_FLIGHT, /* someone (perhaps we ourselves) holds a live claim; nothing changed */
     IDEM_CLAIM_DONE, /* a live done record; nothing changed but its end, where the claim extends it */
+    IDEM_CLAIM_FENCED, /* numbers only: its epoch is older than the producer's; nothing changed */
+    IDEM_CLAIM_GAP, /* numbers only: leaves others out, and the terms do not accept that */
     IDEM_CLAIM_OUTCOME_COUNT
 };
 
 struct idem_answer {
     enum idem_code code;             /* IDEM_OK, or why the operation did not succeed */
     enum idem_claim_outcome outcome; /* claim only, and only with IDEM_OK */
+    uint64_t skipped; /* NEW and GAP, of a number: how many it leaves out */
     struct idem_record
         record; /* claim: what was there before (NEW: state NONE); lookup: what
                                         is there. Undefined unless code is IDEM_OK */
@@ -69,8 +74,15 @@ struct idem_answer {
 
 typedef void idem_store_done(void *arg, const struct idem_answer *answer);
 
+/* A claim of a number is made in the record of its producer, which digest names: state SEQUENCE. It is
+ * answered as if each number had a record of its own, and record tells of that one: PENDING with the
+ * holder, the end of its lease and, about, the time of the claim; or DONE. Two things are not as exact as
+ * for a key: when a number was first seen, and a lease, which later claims of its owner may lengthen by a
+ * quarter. */
 struct idem_claim {
     struct idem_digest digest;
+    struct idem_number number; /* of strategy sequence; fingerprints are not kept then */
+    struct idem_sequence_terms terms; /* with a number */
     struct idem_digest fingerprint;
     bool has_fingerprint;
     bool
@@ -88,14 +100,21 @@ struct idem_claim {
 
 struct idem_completion {
     struct idem_digest digest;
-    struct idem_owner owner; /* must hold the pending record */
+    struct idem_number number; /* as it was claimed */
+    struct idem_owner owner;   /* must hold the pending record */
     int64_t now_ms;
     int64_t ttl_ms; /* > 0; counted from now */
     bool durable;
     /* With recent_keys, and durable: IDEM_OK already where it is only remembered, to be written when the
      * store answers again. What is not durable is always deferrable. */
     bool deferrable;
-    struct idem_span result; /* copied */
+    struct idem_span result; /* copied; none with a number */
+};
+
+struct idem_abandonment {
+    struct idem_digest digest;
+    struct idem_number number; /* as it was claimed */
+    struct idem_owner owner;
 };
 
 struct idem_store_stats {
@@ -124,19 +143,21 @@ struct idem_store_ops {
      * (now >= until) or when its owner is another incarnation of the claimer's instance; first_seen
      * is kept. IDEM_ERR_FULL, _IO, _UNAVAILABLE: nothing is claimed. IDEM_ERR_TIMEOUT: the key MAY be
      * claimed, or (durable) IS claimed but not durable yet. Never waits for disk or network in the
-     * submitting call. A done record that could not be extended is DONE all the same. */
+     * submitting call. A done record that could not be extended is DONE all the same. A number also
+     * IDEM_ERR_FULL where its producer has too many open ones, far apart: see sequence.h. */
     void (*claim)(struct idem_store *store, const struct idem_claim *claim,
                   idem_store_done *done, void *arg);
 
     /* pending of this owner -> done. Repeating it succeeds. NOT_OWNER: another holds or completed it;
-     * NOT_FOUND: nothing is there (the lease ended and it was purged). TIMEOUT: as for claim. */
+     * NOT_FOUND: nothing is there (the lease ended and it was purged). TIMEOUT: as for claim. A number
+     * of an epoch that is over by now succeeds: its copies are fenced. */
     void (*complete)(struct idem_store *store, const struct idem_completion *completion,
                      idem_store_done *done, void *arg);
 
     /* pending of this owner -> nothing, so that a retry is treated as new. A done record is left
      * alone: NOT_OWNER. Nothing there: NOT_FOUND. */
-    void (*abandon)(struct idem_store *store, const struct idem_digest *digest,
-                    const struct idem_owner *owner, idem_store_done *done, void *arg);
+    void (*abandon)(struct idem_store *store, const struct idem_abandonment *abandonment,
+                    idem_store_done *done, void *arg);
 
     /* The live record, or NOT_FOUND. Changes nothing. */
     void (*lookup)(struct idem_store *store, const struct idem_digest *digest,
@@ -229,9 +250,8 @@ IDEM_API void idem_store_complete(struct idem_store *store,
                                   const struct idem_completion *completion,
                                   idem_store_done *done, void *arg);
 IDEM_API void idem_store_abandon(struct idem_store *store,
-                                 const struct idem_digest *digest,
-                                 const struct idem_owner *owner, idem_store_done *done,
-                                 void *arg);
+                                 const struct idem_abandonment *abandonment,
+                                 idem_store_done *done, void *arg);
 IDEM_API void idem_store_lookup(struct idem_store *store,
                                 const struct idem_digest *digest, int64_t now_ms,
                                 idem_store_done *done, void *arg);

@@ -14,12 +14,15 @@ enum idem_reason {
     IDEM_REASON_NO_RULE,       /* no rule matched */
     IDEM_REASON_NATURAL,       /* the operation is idempotent by nature */
     IDEM_REASON_NEW,           /* the first copy */
+    IDEM_REASON_AFTER_GAP,     /* the first copy, and it leaves numbers out */
     IDEM_REASON_DUPLICATE,     /* done, same fingerprint */
     IDEM_REASON_CONFLICT,      /* done, other fingerprint */
     IDEM_REASON_IN_FLIGHT,     /* another copy is being delivered right now */
     IDEM_REASON_IN_DOUBT,      /* its earlier delivery may or may not have happened */
     IDEM_REASON_MISSING_KEY,   /* no extractor yielded a value */
     IDEM_REASON_STORE_FAILURE, /* the store could not answer: unprotected */
+    IDEM_REASON_FENCED,        /* of an epoch of its producer that is over */
+    IDEM_REASON_GAP,           /* leaves numbers out, which the rule does not accept */
     IDEM_REASON_COUNT
 };
 
@@ -35,7 +38,8 @@ enum idem_verdict {
 };
 
 /* can_hold: whether the adapter can keep a copy unacknowledged; where it cannot, a copy in flight
- * elsewhere that it should hold is treated as in doubt. Pure, total: every reason and policy has a verdict. */
+ * elsewhere that it should hold is treated as in doubt, and a gap is not waited for. Pure, total: every
+ * reason and policy has a verdict. */
 IDEM_API enum idem_verdict
 idem_decide(enum idem_reason reason, const struct idem_policies *policies, bool can_hold);
 

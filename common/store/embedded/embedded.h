@@ -142,9 +142,9 @@ void idem_embedded_claim(struct idem_store *store, const struct idem_claim *clai
 void idem_embedded_complete(struct idem_store *store,
                             const struct idem_completion *completion,
                             idem_store_done *done, void *arg);
-void idem_embedded_abandon(struct idem_store *store, const struct idem_digest *digest,
-                           const struct idem_owner *owner, idem_store_done *done,
-                           void *arg);
+void idem_embedded_abandon(struct idem_store *store,
+                           const struct idem_abandonment *abandonment,
+                           idem_store_done *done, void *arg);
 void idem_embedded_lookup(struct idem_store *store, const struct idem_digest *digest,
                           int64_t now_ms, idem_store_done *done, void *arg);
 void idem_embedded_forget(struct idem_store *store, const struct idem_digest *digest,

@@ -3,6 +3,7 @@
 #include "store/embedded/embedded.h"
 
 #include "store/answer.h"
+#include "store/sequence/step.h"
 #include "store/step.h"
 
 #include <stdlib.h>
@@ -196,6 +197,35 @@ static void keep_longer(struct operation *operation, const struct idem_claim *cl
     }
 }
 
+/* The record of a number's producer: there may be more to a record than there was. */
+static enum idem_code change_sequence(struct operation *operation,
+                                      const struct idem_number_step *step,
+                                      enum idem_code code, size_t most) {
+    return step->changed ? change(operation, &step->next, most) : code;
+}
+
+static enum idem_code claim_number(struct operation *operation,
+                                   const struct idem_claim *claim) {
+    struct idem_number_step step;
+    enum idem_code code =
+        idem_number_claim(&step, &operation->found, claim, &operation->answer);
+    return change_sequence(operation, &step, code, operation->embedded->front_max);
+}
+
+static enum idem_code complete_number(struct operation *operation,
+                                      const struct idem_completion *completion) {
+    struct idem_number_step step;
+    enum idem_code code = idem_number_complete(&step, &operation->found, completion);
+    return change_sequence(operation, &step, code, most_for_endings(operation->embedded));
+}
+
+static enum idem_code abandon_number(struct operation *operation,
+                                     const struct idem_abandonment *abandonment) {
+    struct idem_number_step step;
+    enum idem_code code = idem_number_abandon(&step, &operation->found, abandonment);
+    return change_sequence(operation, &step, code, most_for_endings(operation->embedded));
+}
+
 static enum idem_code claim_found(struct operation *operation,
                                   const struct idem_claim *claim) {
     struct idem_answer *answer = &operation->answer;
@@ -211,6 +241,8 @@ static enum idem_code claim_found(struct operation *operation,
         keep_longer(operation, claim);
         break;
     case IDEM_CLAIM_IN_FLIGHT:
+    case IDEM_CLAIM_FENCED:
+    case IDEM_CLAIM_GAP:
     case IDEM_CLAIM_OUTCOME_COUNT:
         break;
     }
@@ -227,7 +259,8 @@ void idem_embedded_claim(struct idem_store *store, const struct idem_claim *clai
     enum idem_code code = begin(&operation, claim->durable);
     operation.embedded->now_ms = claim->now_ms;
     if (code == IDEM_OK) {
-        code = claim_found(&operation, claim);
+        code = claim->number.present ? claim_number(&operation, claim)
+                                     : claim_found(&operation, claim);
     }
     finish(&operation, code);
 }
@@ -244,7 +277,9 @@ void idem_embedded_complete(struct idem_store *store,
     enum idem_code code = begin(&operation, completion->durable);
     operation.embedded->now_ms = completion->now_ms;
     if (code == IDEM_OK) {
-        code = idem_step_complete(&next, &changed, &operation.found, completion);
+        code = completion->number.present
+                   ? complete_number(&operation, completion)
+                   : idem_step_complete(&next, &changed, &operation.found, completion);
     }
     if (code == IDEM_OK && changed) {
         code = change(&operation, &next, most_for_endings(operation.embedded));
@@ -257,17 +292,23 @@ static enum idem_code remove_found(struct operation *operation) {
     return change(operation, &gone, most_for_endings(operation->embedded));
 }
 
-void idem_embedded_abandon(struct idem_store *store, const struct idem_digest *digest,
-                           const struct idem_owner *owner, idem_store_done *done,
-                           void *arg) {
-    struct operation operation = {
-        .embedded = idem_embedded_of(store), .digest = digest, .done = done, .arg = arg};
+static enum idem_code abandon_found(struct operation *operation,
+                                    const struct idem_abandonment *abandonment) {
+    enum idem_code code = idem_step_abandon(&operation->found, &abandonment->owner);
+    return code == IDEM_OK ? remove_found(operation) : code;
+}
+
+void idem_embedded_abandon(struct idem_store *store,
+                           const struct idem_abandonment *abandonment,
+                           idem_store_done *done, void *arg) {
+    struct operation operation = {.embedded = idem_embedded_of(store),
+                                  .digest = &abandonment->digest,
+                                  .done = done,
+                                  .arg = arg};
     enum idem_code code = begin(&operation, false);
     if (code == IDEM_OK) {
-        code = idem_step_abandon(&operation.found, owner);
-    }
-    if (code == IDEM_OK) {
-        code = remove_found(&operation);
+        code = abandonment->number.present ? abandon_number(&operation, abandonment)
+                                           : abandon_found(&operation, abandonment);
     }
     finish(&operation, code);
 }

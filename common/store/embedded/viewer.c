@@ -36,12 +36,11 @@ static void viewer_complete(struct idem_store *store,
     idem_answer_code(IDEM_ERR_UNSUPPORTED, done, arg);
 }
 
-static void viewer_abandon(struct idem_store *store, const struct idem_digest *digest,
-                           const struct idem_owner *owner, idem_store_done *done,
-                           void *arg) {
+static void viewer_abandon(struct idem_store *store,
+                           const struct idem_abandonment *abandonment,
+                           idem_store_done *done, void *arg) {
     (void)store;
-    (void)digest;
-    (void)owner;
+    (void)abandonment;
     idem_answer_code(IDEM_ERR_UNSUPPORTED, done, arg);
 }
 

@@ -7,6 +7,7 @@
 
 struct idem_debt {
     struct idem_digest digest;
+    struct idem_number number; /* with one, digest is its producer's */
     struct idem_digest fingerprint;
     bool has_fingerprint;
     struct idem_owner owner;

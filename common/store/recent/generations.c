@@ -50,6 +50,11 @@ void idem_generations_remove(struct idem_generations *generations,
     idem_record_set_remove(&generations->sets[1], digest);
 }
 
+void idem_generations_clear(struct idem_generations *generations) {
+    idem_record_set_clear(&generations->sets[0]);
+    idem_record_set_clear(&generations->sets[1]);
+}
+
 size_t idem_generations_count(const struct idem_generations *generations) {
     return idem_record_set_count(&generations->sets[0]) +
            idem_record_set_count(&generations->sets[1]);

@@ -28,6 +28,8 @@ void idem_generations_put(struct idem_generations *generations,
 void idem_generations_remove(struct idem_generations *generations,
                              const struct idem_digest *digest);
 
+void idem_generations_clear(struct idem_generations *generations);
+
 size_t idem_generations_count(const struct idem_generations *generations);
 size_t idem_generations_bytes(const struct idem_generations *generations);
 

@@ -26,6 +26,7 @@ void idem_recent_owe(struct idem_recent *recent, const struct idem_completion *c
                      const struct idem_record *record) {
     const struct idem_debt debt = {
         .digest = completion->digest,
+        .number = completion->number,
         .fingerprint = record->fingerprint,
         .has_fingerprint = record->has_fingerprint,
         .owner = completion->owner,
@@ -75,6 +76,7 @@ static void debt_claimed(void *arg, const struct idem_answer *answer) {
     int64_t left_ms = passage->debt.until_ms - recent->now_ms;
     const struct idem_completion completion = {
         .digest = passage->debt.digest,
+        .number = passage->debt.number,
         .owner = passage->debt.owner,
         .now_ms = recent->now_ms,
         .ttl_ms = left_ms > 0 ? left_ms : 1,
@@ -91,6 +93,8 @@ static bool pay(struct idem_recent *recent, const struct idem_debt *debt) {
     recent->paying++;
     const struct idem_claim claim = {
         .digest = debt->digest,
+        .number = debt->number,
+        .terms = {.on_gap = IDEM_GAP_ACCEPT, .ttl_ms = debt->until_ms - recent->now_ms},
         .fingerprint = debt->fingerprint,
         .has_fingerprint = debt->has_fingerprint,
         .owner = debt->owner,

@@ -16,7 +16,8 @@ struct idem_recent {
     struct idem_debts debts;
     struct idem_patience patience;
     size_t paying;
-    size_t paid; /* since there were none */
+    size_t paid;   /* since there were none */
+    bool numbered; /* some of what is remembered are numbers */
     bool closing;
     int64_t now_ms; /* as last told */
 };
@@ -36,6 +37,13 @@ struct idem_passage {
 static inline bool idem_same_owner(const struct idem_owner *a,
                                    const struct idem_owner *b) {
     return a->instance == b->instance && a->incarnation == b->incarnation;
+}
+
+/* What is remembered of a number is remembered by its own digest: to this process it is a key like any
+ * other. */
+static inline const struct idem_digest *
+idem_own_digest(const struct idem_digest *digest, const struct idem_number *number) {
+    return number->present ? &number->message : digest;
 }
 
 /* NULL: no memory. */

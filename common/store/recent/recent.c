@@ -45,8 +45,10 @@ static struct idem_recent *recent_of(struct idem_store *store) {
 
 /* Whether the memory knows that the key is done; then it is the answer. */
 static bool known_done(const struct idem_recent *recent, const struct idem_digest *digest,
-                       int64_t now_ms, struct idem_answer *answer) {
-    struct idem_record record = idem_generations_find(&recent->memory, digest);
+                       const struct idem_number *number, int64_t now_ms,
+                       struct idem_answer *answer) {
+    struct idem_record record =
+        idem_generations_find(&recent->memory, idem_own_digest(digest, number));
     if (record.state != IDEM_RECORD_DONE || !idem_record_live(&record, now_ms)) {
         return false;
     }
@@ -59,8 +61,10 @@ static void remember_claim(struct idem_recent *recent, const struct idem_claim *
                            const struct idem_record *found) {
     struct idem_record next;
     enum idem_claim_outcome outcome = idem_step_claim(&next, found, claim);
+    recent->numbered |= claim->number.present;
     if (outcome == IDEM_CLAIM_NEW || outcome == IDEM_CLAIM_TAKEN_OVER) {
-        idem_generations_put(&recent->memory, &claim->digest, &next);
+        idem_generations_put(&recent->memory,
+                             idem_own_digest(&claim->digest, &claim->number), &next);
     }
 }
 
@@ -68,7 +72,9 @@ static void remember_done(struct idem_recent *recent, const struct idem_claim *c
                           const struct idem_record *found) {
     struct idem_record record = *found;
     record.until_ms = idem_step_extended(found, claim);
-    idem_generations_put(&recent->memory, &claim->digest, &record);
+    recent->numbered |= claim->number.present;
+    idem_generations_put(&recent->memory, idem_own_digest(&claim->digest, &claim->number),
+                         &record);
 }
 
 /* Answers with the failure, and with the claim of this process that the memory has, if any. */
@@ -76,7 +82,8 @@ static void claim_failed(struct idem_recent *recent, const struct idem_passage *
                          enum idem_code code) {
     const struct idem_claim *claim = &passage->claim;
     struct idem_answer answer = {.code = code};
-    struct idem_record found = idem_generations_find(&recent->memory, &claim->digest);
+    struct idem_record found = idem_generations_find(
+        &recent->memory, idem_own_digest(&claim->digest, &claim->number));
     if (idem_record_live(&found, claim->now_ms)) {
         answer.record = found;
     } else if (claim->deferrable) {
@@ -99,6 +106,8 @@ static void learn_from(struct idem_recent *recent, const struct idem_claim *clai
         }
         return;
     case IDEM_CLAIM_IN_FLIGHT:
+    case IDEM_CLAIM_FENCED:
+    case IDEM_CLAIM_GAP:
     case IDEM_CLAIM_OUTCOME_COUNT:
         return;
     }
@@ -136,7 +145,8 @@ static void claim_answered(void *arg, const struct idem_answer *answer) {
         return;
     }
     if (is_vague(&passage->claim, answer) &&
-        known_done(recent, &passage->claim.digest, recent->now_ms, &known)) {
+        known_done(recent, &passage->claim.digest, &passage->claim.number, recent->now_ms,
+                   &known)) {
         remember_done(recent, &passage->claim, &known.record);
         passage->done(passage->arg, &known);
     } else if (answer->code != IDEM_OK) {
@@ -153,8 +163,9 @@ static void recent_claim(struct idem_store *store, const struct idem_claim *clai
     struct idem_recent *recent = recent_of(store);
     struct idem_answer known;
     recent->now_ms = claim->now_ms;
-    if (claim->extend_ms == 0 &&
-        known_done(recent, &claim->digest, claim->now_ms, &known)) {
+    /* Of a number, the store behind may have more to say: its epoch may be over. */
+    if (claim->extend_ms == 0 && !claim->number.present &&
+        known_done(recent, &claim->digest, &claim->number, claim->now_ms, &known)) {
         done(arg, &known);
         return;
     }
@@ -198,7 +209,8 @@ static void complete_answered(void *arg, const struct idem_answer *answer) {
     bool deferrable = !completion->durable || completion->deferrable;
     struct idem_answer known;
     if (answer->code != IDEM_OK && deferrable && idem_can_be_owed(answer->code) &&
-        known_done(recent, &completion->digest, completion->now_ms, &known)) {
+        known_done(recent, &completion->digest, &completion->number, completion->now_ms,
+                   &known)) {
         idem_recent_owe(recent, completion, &known.record);
         idem_answer_code(IDEM_OK, passage->done, passage->arg);
     } else {
@@ -209,15 +221,16 @@ static void complete_answered(void *arg, const struct idem_answer *answer) {
 
 static void remember_completion(struct idem_recent *recent,
                                 const struct idem_completion *completion) {
-    struct idem_record found =
-        idem_generations_find(&recent->memory, &completion->digest);
+    const struct idem_digest *digest =
+        idem_own_digest(&completion->digest, &completion->number);
+    struct idem_record found = idem_generations_find(&recent->memory, digest);
     struct idem_record next;
     bool changed = false;
     if (completion->result.len > 0) {
-        idem_generations_remove(&recent->memory, &completion->digest);
+        idem_generations_remove(&recent->memory, digest);
     } else if (idem_step_complete(&next, &changed, &found, completion) == IDEM_OK &&
                changed) {
-        idem_generations_put(&recent->memory, &completion->digest, &next);
+        idem_generations_put(&recent->memory, digest, &next);
     }
 }
 
@@ -237,15 +250,18 @@ static void recent_complete(struct idem_store *store,
     idem_store_complete(recent->behind, completion, complete_answered, passage);
 }
 
-static void recent_abandon(struct idem_store *store, const struct idem_digest *digest,
-                           const struct idem_owner *owner, idem_store_done *done,
-                           void *arg) {
+static void recent_abandon(struct idem_store *store,
+                           const struct idem_abandonment *abandonment,
+                           idem_store_done *done, void *arg) {
     struct idem_recent *recent = recent_of(store);
+    const struct idem_digest *digest =
+        idem_own_digest(&abandonment->digest, &abandonment->number);
     struct idem_record known = idem_generations_find(&recent->memory, digest);
-    if (known.state == IDEM_RECORD_PENDING && idem_same_owner(&known.owner, owner)) {
+    if (known.state == IDEM_RECORD_PENDING &&
+        idem_same_owner(&known.owner, &abandonment->owner)) {
         idem_generations_remove(&recent->memory, digest);
     }
-    idem_store_abandon(recent->behind, digest, owner, done, arg);
+    idem_store_abandon(recent->behind, abandonment, done, arg);
 }
 
 static void recent_lookup(struct idem_store *store, const struct idem_digest *digest,
@@ -256,7 +272,11 @@ static void recent_lookup(struct idem_store *store, const struct idem_digest *di
 static void recent_forget(struct idem_store *store, const struct idem_digest *digest,
                           idem_store_done *done, void *arg) {
     struct idem_recent *recent = recent_of(store);
-    idem_generations_remove(&recent->memory, digest);
+    if (recent->numbered) { /* which of them are this producer's is not known */
+        idem_generations_clear(&recent->memory);
+    } else {
+        idem_generations_remove(&recent->memory, digest);
+    }
     idem_debts_forget(&recent->debts, digest);
     idem_store_forget(recent->behind, digest, done, arg);
 }

@@ -21,7 +21,7 @@ struct idem_redis *idem_redis_of(struct idem_store *store) {
     return (struct idem_redis *)store;
 }
 
-static int64_t clock_ms(void) {
+int64_t idem_redis_clock_ms(void) {
     return idem_clock_monotonic_ns() / 1000000;
 }
 
@@ -40,16 +40,21 @@ static void arm_timer(struct idem_redis *redis) {
     }
 }
 
+void idem_redis_submit(struct idem_redis *redis, struct idem_request *request) {
+    idem_nodes_submit(&redis->nodes, request, idem_operation_digest(request),
+                      idem_redis_clock_ms());
+    if (!redis->dispatching) {
+        arm_timer(redis);
+    }
+}
+
 static void submit(struct idem_redis *redis, struct idem_request *request,
                    idem_store_done *done, void *arg) {
     if (request == NULL) {
         idem_answer_code(IDEM_ERR_NOMEM, done, arg);
         return;
     }
-    idem_nodes_submit(&redis->nodes, request, idem_operation_digest(request), clock_ms());
-    if (!redis->dispatching) {
-        arm_timer(redis);
-    }
+    idem_redis_submit(redis, request);
 }
 
 static void redis_claim(struct idem_store *store, const struct idem_claim *claim,
@@ -57,6 +62,10 @@ static void redis_claim(struct idem_store *store, const struct idem_claim *claim
     struct idem_redis *redis = idem_redis_of(store);
     if (redis->session_options.read_only) {
         idem_answer_code(IDEM_ERR_UNSUPPORTED, done, arg);
+        return;
+    }
+    if (claim->number.present) {
+        idem_producers_claim(&redis->producers, claim, done, arg);
         return;
     }
     submit(redis, idem_operation_claim(claim, done, arg), done, arg);
@@ -70,18 +79,28 @@ static void redis_complete(struct idem_store *store,
         idem_answer_code(IDEM_ERR_UNSUPPORTED, done, arg);
         return;
     }
+    if (completion->number.present) {
+        idem_producers_complete(&redis->producers, completion, done, arg);
+        return;
+    }
     submit(redis, idem_operation_complete(completion, done, arg), done, arg);
 }
 
-static void redis_abandon(struct idem_store *store, const struct idem_digest *digest,
-                          const struct idem_owner *owner, idem_store_done *done,
-                          void *arg) {
+static void redis_abandon(struct idem_store *store,
+                          const struct idem_abandonment *abandonment,
+                          idem_store_done *done, void *arg) {
     struct idem_redis *redis = idem_redis_of(store);
     if (redis->session_options.read_only) {
         idem_answer_code(IDEM_ERR_UNSUPPORTED, done, arg);
         return;
     }
-    submit(redis, idem_operation_abandon(digest, owner, done, arg), done, arg);
+    if (abandonment->number.present) {
+        idem_producers_abandon(&redis->producers, abandonment, done, arg);
+        return;
+    }
+    submit(redis,
+           idem_operation_abandon(&abandonment->digest, &abandonment->owner, done, arg),
+           done, arg);
 }
 
 static void redis_lookup(struct idem_store *store, const struct idem_digest *digest,
@@ -132,7 +151,7 @@ void idem_redis_dispatch(struct idem_redis *redis) {
     }
     redis->dispatching = true;
     int count = epoll_wait(redis->epoll_fd, events, EVENTS_MAX, 0);
-    int64_t now_ms = clock_ms();
+    int64_t now_ms = idem_redis_clock_ms();
     redis->nodes.now_ms = now_ms;
     for (int i = 0; i < count; i++) {
         if (events[i].data.ptr == NULL) {
@@ -151,7 +170,7 @@ static void redis_dispatch(struct idem_store *store) {
 }
 
 void idem_redis_wait(struct idem_redis *redis, int64_t until_ms) {
-    int64_t left_ms = until_ms - clock_ms();
+    int64_t left_ms = until_ms - idem_redis_clock_ms();
     struct pollfd descriptor = {.fd = redis->epoll_fd, .events = POLLIN};
     (void)poll(&descriptor, 1, left_ms > 0 ? (int)left_ms : 0);
     idem_redis_dispatch(redis);
@@ -162,7 +181,7 @@ static enum idem_code redis_sync(struct idem_store *store, struct idem_error *er
     struct idem_redis *redis = idem_redis_of(store);
     (void)error;
     while (idem_nodes_open_count(&redis->nodes) > 0) {
-        idem_redis_wait(redis, clock_ms() + redis->location.timeout_ms);
+        idem_redis_wait(redis, idem_redis_clock_ms() + redis->location.timeout_ms);
     }
     return IDEM_OK;
 }
@@ -171,6 +190,7 @@ static void redis_close(struct idem_store *store) {
     struct idem_redis *redis = idem_redis_of(store);
     (void)redis_sync(store, NULL);
     idem_nodes_fini(&redis->nodes);
+    idem_producers_fini(&redis->producers);
     idem_tls_context_close(redis->session_options.tls);
     if (redis->timer_fd >= 0) {
         (void)close(redis->timer_fd);
@@ -238,10 +258,10 @@ static bool settled(const struct idem_nodes *nodes) {
 
 /* A server that cannot be reached may be there later; one that refuses us will go on refusing. */
 static enum idem_code first_contact(struct idem_redis *redis, struct idem_error *error) {
-    int64_t until_ms =
-        clock_ms() + redis->location.connect_timeout_ms + redis->location.timeout_ms;
+    int64_t until_ms = idem_redis_clock_ms() + redis->location.connect_timeout_ms +
+                       redis->location.timeout_ms;
     idem_redis_dispatch(redis);
-    while (!settled(&redis->nodes) && clock_ms() < until_ms) {
+    while (!settled(&redis->nodes) && idem_redis_clock_ms() < until_ms) {
         idem_redis_wait(redis, until_ms);
     }
     for (size_t i = 0; i < IDEM_NODES_MAX; i++) {
@@ -275,6 +295,7 @@ enum idem_code idem_redis_open(struct idem_store **store,
         return code;
     }
     redis->base.ops = &redis_ops;
+    redis->producers.redis = redis;
     redis->timer_ms = INT64_MAX;
     bool opened = open_descriptors(redis);
     int number = errno;

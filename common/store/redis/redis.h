@@ -5,6 +5,7 @@
 
 #include "store/redis/nodes.h"
 #include "store/redis/operation.h"
+#include "store/redis/producers.h"
 
 struct idem_redis {
     struct idem_store base;
@@ -12,6 +13,7 @@ struct idem_redis {
     struct idem_log log;
     struct idem_session_options session_options;
     struct idem_nodes nodes;
+    struct idem_producers producers;
     int epoll_fd; /* watches the socket and the timer */
     int timer_fd;
     int64_t timer_ms; /* when the timer goes off, at the latest; INT64_MAX: never */
@@ -19,6 +21,12 @@ struct idem_redis {
 };
 
 struct idem_redis *idem_redis_of(struct idem_store *store);
+
+/* Of the monotonic clock. */
+int64_t idem_redis_clock_ms(void);
+
+/* Takes the request over. May fail it before it returns. */
+void idem_redis_submit(struct idem_redis *redis, struct idem_request *request);
 
 /* Does what is due, without waiting. */
 void idem_redis_dispatch(struct idem_redis *redis);

@@ -15,9 +15,9 @@ static const char claim_text[] =
     "if not found then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end\n"
     "return found\n";
 
-/* ARGV: the record as it was found, its replacement, milliseconds. */
+/* ARGV: the record as it was found ('': there was none), its replacement, milliseconds. */
 static const char replace_text[] = "local found = redis.call('GET', KEYS[1])\n"
-                                   "if found ~= ARGV[1] then return found end\n"
+                                   "if (found or '') ~= ARGV[1] then return found end\n"
                                    "redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])\n"
                                    "return 1\n";
 

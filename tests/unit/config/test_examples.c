@@ -77,7 +77,7 @@ static void profiles_say_what_they_are_named_after(void **state) {
     idem_config_fini(&config);
     load(&config, "kafka-producer.yaml");
     assert_int_equal(config.rules.rules[0].strategy, IDEM_STRATEGY_SEQUENCE);
-    assert_int_equal(config.rules.rules[0].sequence.on_gap, IDEM_GAP_REJECT);
+    assert_int_equal(config.rules.rules[0].policies.on_gap, IDEM_ACTION_REJECT);
     idem_config_fini(&config);
 }
 

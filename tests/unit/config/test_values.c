@@ -255,7 +255,7 @@ static void sequences_are_read_whole(void **state) {
     assert_string_equal(sequence->epoch.items[0].text, "e");
     assert_string_equal(sequence->number.items[0].text, "n");
     assert_int_equal(sequence->window, 64);
-    assert_int_equal(sequence->on_gap, IDEM_GAP_HOLD);
+    assert_int_equal(config.rules.rules[0].policies.on_gap, IDEM_ACTION_HOLD);
     idem_config_fini(&config);
 }
 

@@ -25,12 +25,15 @@ static const struct promise promises[IDEM_REASON_COUNT] = {
     {IDEM_REASON_NO_RULE, IDEM_VERDICT_DELIVER, "ddddddd"},
     {IDEM_REASON_NATURAL, IDEM_VERDICT_DELIVER, "ddddddd"},
     {IDEM_REASON_NEW, IDEM_VERDICT_DELIVER, "ddddddd"},
+    {IDEM_REASON_AFTER_GAP, IDEM_VERDICT_DELIVER, "ddddddd"},
     {IDEM_REASON_DUPLICATE, IDEM_VERDICT_DROP, "-x-qp--"},
     {IDEM_REASON_CONFLICT, IDEM_VERDICT_QUARANTINE, "dxjq---"},
     {IDEM_REASON_IN_FLIGHT, IDEM_VERDICT_QUARANTINE, "--jq--q"},
     {IDEM_REASON_IN_DOUBT, IDEM_VERDICT_DELIVER, "dx-q---"},
     {IDEM_REASON_MISSING_KEY, IDEM_VERDICT_DELIVER, "d-jq---"},
     {IDEM_REASON_STORE_FAILURE, IDEM_VERDICT_DELIVER, "d----f-"},
+    {IDEM_REASON_FENCED, IDEM_VERDICT_QUARANTINE, "-xjq---"},
+    {IDEM_REASON_GAP, IDEM_VERDICT_DELIVER, "d-j---d"},
 };
 
 static enum idem_verdict promised(const struct promise *promise, unsigned action) {
@@ -62,6 +65,8 @@ static struct idem_policies only(enum idem_reason reason, enum idem_action actio
         .on_in_flight = IDEM_ACTION_REJECT,
         .on_in_doubt = IDEM_ACTION_QUARANTINE,
         .on_store_failure = IDEM_ACTION_REFUSE,
+        .on_fenced = IDEM_ACTION_REJECT,
+        .on_gap = IDEM_ACTION_REJECT,
     };
     switch (reason) {
     case IDEM_REASON_DUPLICATE:
@@ -82,9 +87,16 @@ static struct idem_policies only(enum idem_reason reason, enum idem_action actio
     case IDEM_REASON_STORE_FAILURE:
         policies.on_store_failure = action;
         break;
+    case IDEM_REASON_FENCED:
+        policies.on_fenced = action;
+        break;
+    case IDEM_REASON_GAP:
+        policies.on_gap = action;
+        break;
     case IDEM_REASON_NO_RULE:
     case IDEM_REASON_NATURAL:
     case IDEM_REASON_NEW:
+    case IDEM_REASON_AFTER_GAP:
     case IDEM_REASON_COUNT:
         break;
     }
@@ -109,7 +121,7 @@ static void every_reason_and_action_has_the_promised_verdict(void **state) {
     }
 }
 
-static void holding_changes_copies_in_flight_and_nothing_else(void **state) {
+static void holding_changes_copies_in_flight_and_gaps_and_nothing_else(void **state) {
     (void)state;
     for (unsigned reason = 0; reason < IDEM_REASON_COUNT; reason++) {
         for (unsigned action = 0; action < ACTION_COUNT; action++) {
@@ -117,8 +129,9 @@ static void holding_changes_copies_in_flight_and_nothing_else(void **state) {
                 only((enum idem_reason)reason, (enum idem_action)action);
             bool told_apart =
                 action == IDEM_ACTION_REJECT || action == IDEM_ACTION_QUARANTINE;
+            bool gap = reason == IDEM_REASON_GAP && action == IDEM_ACTION_HOLD;
             enum idem_verdict expected =
-                reason == IDEM_REASON_IN_FLIGHT && !told_apart
+                gap || (reason == IDEM_REASON_IN_FLIGHT && !told_apart)
                     ? IDEM_VERDICT_HOLD
                     : idem_decide((enum idem_reason)reason, &policies, false);
             assert_int_equal(idem_decide((enum idem_reason)reason, &policies, true),
@@ -156,6 +169,10 @@ static const char *policy_name(enum idem_policy policy) {
         return "on_in_doubt";
     case IDEM_POLICY_STORE_FAILURE:
         return "on_store_failure";
+    case IDEM_POLICY_FENCED:
+        return "sequence.on_fenced";
+    case IDEM_POLICY_GAP:
+        return "sequence.on_gap";
     }
     return "unknown";
 }
@@ -227,7 +244,7 @@ static void every_name_is_there_and_differs(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_reason_and_action_has_the_promised_verdict),
-        cmocka_unit_test(holding_changes_copies_in_flight_and_nothing_else),
+        cmocka_unit_test(holding_changes_copies_in_flight_and_gaps_and_nothing_else),
         cmocka_unit_test(no_row_of_the_table_is_dead),
         cmocka_unit_test(the_documented_table_is_this_one),
         cmocka_unit_test(the_table_reaches_every_verdict),

@@ -41,12 +41,13 @@ static void what_is_refused_changes_nothing(void **state) {
         STAGE_TOP "rules: [\n",
         STAGE_TOP "rules: [{name: a, match: {topic: a}, keys: payload}]\n",
         STAGE_TOP "rules: [{name: a, match: {topic: a}, strategy: sequence,\n"
-                  "         sequence: {number: topic:1}}]\n",
+                  "         sequence: {number: topic:1, on_gap: hold}}]\n",
         STAGE_TOP "rules: [{name: a, match: {topic: a}, key: payload,\n"
                   "         on_duplicate: replay}]\n",
     };
     static const char *const why[] = {"idem.yaml:4: ", "did you mean 'key'",
-                                      "no sequence strategy", "no results to replay"};
+                                      "cannot keep a message back",
+                                      "no results to replay"};
     (void)state;
     struct idem_node *node = stage_open();
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {

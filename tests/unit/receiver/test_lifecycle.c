@@ -69,8 +69,9 @@ static void refused_rules_leave_the_old_ones_in_place(void **state) {
     sample_rule(&rule, "next");
     sample_set(&next, &rule);
     next.rules[0].strategy = IDEM_STRATEGY_SEQUENCE;
+    next.rules[0].sequence.window = IDEM_WINDOW_MAX + 1;
     assert_int_equal(idem_receiver_set_rules(fixture->receiver, &next, &error),
-                     IDEM_ERR_UNSUPPORTED);
+                     IDEM_ERR_INVALID);
     assert_non_null(strstr(error.text, "next"));
     next.rules[0].strategy = IDEM_STRATEGY_KEY;
     next.rules[0].ttl_ms = 0;
