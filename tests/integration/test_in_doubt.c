@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A copy whose earlier delivery may or may not have happened: the holder of its claim died in between. */
+ * A copy whose earlier delivery may or may not have happened: the holder of its claim died in between; or
+ * whose first is being delivered elsewhere. */
 #include "scene.h"
 
 #include <idem/idem.h>
@@ -17,13 +18,13 @@ static void decided(void *arg, struct idem_delivery *delivery) {
 }
 
 static void claim(const struct idem_config *config, struct idem_store *store,
-                  const char *topic, const char *payload) {
+                  const char *instance, const char *topic, const char *payload) {
     struct idem_error error = IDEM_ERROR_INIT;
     struct idem_receiver *receiver = NULL;
     struct idem_delivery delivery;
     bool answered = false;
     struct idem_receiver_options options = {
-        .store = store, .rules = &config->rules, .instance = config->instance};
+        .store = store, .rules = &config->rules, .instance = instance};
     struct idem_message message = {.protocol = IDEM_PROTOCOL_MQTT,
                                    .topic = idem_span_text(topic),
                                    .payload = idem_span_text(payload),
@@ -53,23 +54,34 @@ static struct idem_store *open_store(struct idem_config *config,
 }
 
 /* What a broker of the same configuration leaves behind when it dies between handing a message on and
- * completing its claim. */
-static void leave_a_claim(const struct broker *broker, const char *topic,
-                          const char *payload) {
+ * completing its claim; or what one of another name holds while it is at that. */
+static void leave_a_claim(const struct broker *broker, const char *instance,
+                          const char *topic, const char *payload) {
     struct idem_config config;
     struct idem_store *store = open_store(&config, broker, false);
-    claim(&config, store, topic, payload);
+    claim(&config, store, instance, topic, payload);
     idem_store_close(store);
     idem_config_fini(&config);
 }
 
-static struct mqtt *open_in_doubt(struct scene *scene, const char *idem, void **state) {
+static struct mqtt *open_claimed(struct scene *scene, const char *idem,
+                                 const char *instance, void **state) {
     scene->variant = *(const struct variant *)*state;
     scene->broker = broker_create(&(struct broker_options){.idem = idem});
-    leave_a_claim(scene->broker, "orders/1", "a");
+    leave_a_claim(scene->broker, instance, "orders/1", "a");
     broker_start(scene->broker);
     scene_watch_again(scene);
     return scene_client(scene, "publisher");
+}
+
+static struct mqtt *open_in_doubt(struct scene *scene, const char *idem, void **state) {
+    return open_claimed(scene, idem, "test", state);
+}
+
+static void assert_reason(const struct mqtt_message *message, const char *expected) {
+    const char *reason = mqtt_user_property(message, "idem-reason");
+    assert_non_null(reason);
+    assert_string_equal(reason, expected);
 }
 
 static void test_a_copy_in_doubt_is_delivered_by_default(void **state) {
@@ -86,11 +98,7 @@ static void test_a_copy_in_doubt_is_quarantined(void **state) {
     struct mqtt *publisher =
         open_in_doubt(&scene, RULE("on_in_doubt: quarantine"), state);
     scene_publish(&scene, publisher, "orders/1", "a");
-    const struct mqtt_message *message =
-        EXPECT(scene.watcher, "$idem/quarantine/orders/1 a");
-    const char *reason = mqtt_user_property(message, "idem-reason");
-    assert_non_null(reason);
-    assert_string_equal(reason, "in_doubt");
+    assert_reason(EXPECT(scene.watcher, "$idem/quarantine/orders/1 a"), "in_doubt");
     scene_publish(&scene, publisher, "orders/1", "b");
     EXPECT(scene.watcher, "orders/1 b");
 }
@@ -101,6 +109,31 @@ static void test_a_copy_in_doubt_is_dropped(void **state) {
     scene_publish(&scene, publisher, "orders/1", "a");
     scene_publish(&scene, publisher, "orders/1", "a");
     EXPECT(scene.watcher, "$idem/duplicate/orders/1 a", "$idem/duplicate/orders/1 a");
+}
+
+static void test_a_copy_in_flight_elsewhere_is_told_apart(void **state) {
+    struct scene scene;
+    struct mqtt *publisher = open_claimed(
+        &scene, RULE("on_in_flight: quarantine, on_in_doubt: drop"), "another", state);
+    scene_publish(&scene, publisher, "orders/1", "a");
+    assert_reason(EXPECT(scene.watcher, "$idem/quarantine/orders/1 a"), "in_flight");
+    watch_figure(scene.broker, "messages/in_flight", 1);
+}
+
+static void test_a_copy_in_flight_elsewhere_is_refused(void **state) {
+    struct scene scene;
+    struct mqtt *publisher =
+        open_claimed(&scene, RULE("on_in_flight: reject"), "another", state);
+    struct mqtt_message message = {
+        .topic = "orders/1", .payload = "a", .qos = scene.variant.qos};
+    uint8_t reason = mqtt_publish(publisher, &message);
+    if (scene.variant.version == MQTT_5 && scene.variant.qos > 0) {
+        assert_int_equal(reason, 0x87);
+        EXPECT_NOTHING(scene.watcher);
+    } else {
+        assert_int_equal(reason, 0);
+        assert_reason(EXPECT(scene.watcher, "$idem/rejected/orders/1 a"), "in_flight");
+    }
 }
 
 static bool note_state(void *arg, const struct idem_digest *digest,
@@ -162,6 +195,8 @@ int main(void) {
         EACH(test_a_copy_in_doubt_is_delivered_by_default),
         EACH(test_a_copy_in_doubt_is_quarantined),
         EACH(test_a_copy_in_doubt_is_dropped),
+        EACH(test_a_copy_in_flight_elsewhere_is_told_apart),
+        EACH(test_a_copy_in_flight_elsewhere_is_refused),
         ACKNOWLEDGED(test_a_kill_leaves_the_copy_in_the_state_that_was_committed),
     };
     int status;

@@ -404,6 +404,19 @@ static void short_ttls_are_warned_about_unless_meant(void **state) {
     idem_config_fini(&config);
 }
 
+static void extractors_of_the_other_protocol_are_warned_about(void **state) {
+    struct idem_config config;
+    struct warnings warnings;
+    (void)state;
+    parse(&config, &warnings,
+          "rules:\n- name: a\n  match: {queue: q}\n  key: [client, message-id]\n");
+    assert_int_equal(warnings.count, 1);
+    assert_string_equal(warnings.last,
+                        "f.yaml:4: rules[0].key: in part never used: client is of MQTT, "
+                        "and the rule is for AMQP");
+    idem_config_fini(&config);
+}
+
 static void conflict_policies_without_fingerprints_are_warned_about(void **state) {
     struct idem_config config;
     struct warnings warnings;
@@ -435,6 +448,7 @@ int main(void) {
         cmocka_unit_test(bridges_between_two_queues_are_read),
         cmocka_unit_test(bridges_into_a_database_are_read),
         cmocka_unit_test(short_ttls_are_warned_about_unless_meant),
+        cmocka_unit_test(extractors_of_the_other_protocol_are_warned_about),
         cmocka_unit_test(conflict_policies_without_fingerprints_are_warned_about),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
