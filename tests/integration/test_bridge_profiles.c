@@ -57,8 +57,9 @@ static void fence(char *body, size_t size) {
     (void)snprintf(body, size, "fence %u", ++fences);
     (void)snprintf(headers, sizeof headers,
                    "message-deduplication-id=fence-%u message-group-id=fences "
-                   "x-deduplication-header=fence-%u",
-                   fences, fences);
+                   "x-deduplication-header=fence-%u "
+                   "producer-id=fences producer-epoch=0 sequence=%u",
+                   fences, fences, fences);
     publish(body, headers);
 }
 
@@ -256,6 +257,44 @@ static void stripe_keys_belong_to_who_made_them_up(void **state) {
     stop();
 }
 
+/* ---- kafka-producer.yaml ---- */
+
+static void open_kafka(void) {
+    rabbitmq_exchange(client, "events.quarantine", "fanout");
+    rabbitmq_queue(client, "events.quarantine", NULL);
+    rabbitmq_bind(client, "events.quarantine", "events.quarantine", "");
+    open_profile("kafka-producer.yaml", "events.in", "events");
+}
+
+static void kafka_a_repeat_is_dropped_and_a_gap_refused(void **state) {
+    (void)state;
+    open_kafka();
+    publish("0", "producer-id=p producer-epoch=1 sequence=0");
+    publish("1", "producer-id=p producer-epoch=1 sequence=1");
+    publish("1 again", "producer-id=p producer-epoch=1 sequence=1");
+    publish("0 again", "producer-id=p producer-epoch=1 sequence=0");
+    publish("3", "producer-id=p producer-epoch=1 sequence=3");
+    assert_string_equal(rabbitmq_take(client, "events.quarantine"), "3");
+    assert_string_equal(rabbitmq_header(client, "x-idem-reason"), "gap");
+    publish("2", "producer-id=p producer-epoch=1 sequence=2");
+    publish("other", "producer-id=q producer-epoch=1 sequence=0");
+    EXPECT("0", "1", "2", "other");
+    stop();
+}
+
+static void kafka_an_older_epoch_is_fenced_off(void **state) {
+    (void)state;
+    open_kafka();
+    publish("old", "producer-id=p producer-epoch=1 sequence=0");
+    publish("new", "producer-id=p producer-epoch=2 sequence=0");
+    EXPECT("old", "new");
+    publish("zombie", "producer-id=p producer-epoch=1 sequence=1");
+    assert_string_equal(rabbitmq_take(client, "events.quarantine"), "zombie");
+    assert_string_equal(rabbitmq_header(client, "x-idem-reason"), "fenced");
+    EXPECT_NOTHING();
+    stop();
+}
+
 /* ---- rabbitmq-deduplication.yaml ---- */
 
 /* The topology that the guide ends with: producers publish to the exchange that they know. */
@@ -340,6 +379,8 @@ int main(void) {
         CASE(stripe_a_repeat_is_dropped_and_a_conflict_refused),
         CASE(stripe_a_concurrent_repeat_is_told_apart),
         CASE(stripe_keys_belong_to_who_made_them_up),
+        CASE(kafka_a_repeat_is_dropped_and_a_gap_refused),
+        CASE(kafka_an_older_epoch_is_fenced_off),
         CASE(producers_of_the_deduplication_plugin_stay_as_they_are),
         CASE(a_message_brings_its_own_ttl),
         CASE(headers_of_other_brokers_are_keys_and_all_are_set),

@@ -161,6 +161,60 @@ static void test_stripe_keys_belong_to_who_made_them_up(void **state) {
     EXPECT(scene.watcher, "payments/requests 10 EUR", "payments/requests 10 EUR");
 }
 
+/* ---- kafka-producer.yaml ---- */
+
+/* The payload is the number; returns the reason of the acknowledgement. */
+static uint8_t produce(const char *topic, const char *producer, const char *epoch,
+                       const char *number) {
+    struct mqtt_message message = {.topic = topic,
+                                   .payload = number,
+                                   .qos = scene.variant.qos,
+                                   .properties = {.user = {{"producer-id", producer},
+                                                           {"producer-epoch", epoch},
+                                                           {"sequence", number}}}};
+    return mqtt_publish(publisher, &message);
+}
+
+static void test_kafka_a_repeat_succeeds_and_a_gap_is_refused(void **state) {
+    open_profile("kafka-producer.yaml", state);
+    assert_in_range(produce("events/0", "p", "1", "0"), 0, 0x7f);
+    assert_in_range(produce("events/0", "p", "1", "1"), 0, 0x7f);
+    assert_in_range(produce("events/0", "p", "1", "1"), 0, 0x7f);
+    assert_in_range(produce("events/0", "p", "1", "0"), 0, 0x7f);
+    assert_int_equal(produce("events/0", "p", "1", "3"), 0x87);
+    assert_in_range(produce("events/0", "p", "1", "2"), 0, 0x7f);
+    assert_in_range(produce("events/0", "p", "1", "3"), 0, 0x7f);
+    EXPECT(scene.watcher, "events/0 0", "events/0 1", "$idem/duplicate/events/0 1",
+           "$idem/duplicate/events/0 0", "events/0 2", "events/0 3");
+}
+
+static void test_kafka_an_older_epoch_is_fenced_off(void **state) {
+    open_profile("kafka-producer.yaml", state);
+    assert_in_range(produce("events/0", "p", "1", "0"), 0, 0x7f);
+    assert_in_range(produce("events/0", "p", "2", "0"), 0, 0x7f);
+    assert_int_equal(produce("events/0", "p", "1", "1"), 0x87);
+    assert_in_range(produce("events/0", "p", "2", "1"), 0, 0x7f);
+    EXPECT(scene.watcher, "events/0 0", "events/0 0", "events/0 1");
+}
+
+static void test_kafka_each_producer_counts_for_each_topic(void **state) {
+    open_profile("kafka-producer.yaml", state);
+    assert_in_range(produce("events/0", "p", "1", "0"), 0, 0x7f);
+    assert_in_range(produce("events/1", "p", "1", "0"), 0, 0x7f);
+    assert_in_range(produce("events/0", "q", "1", "0"), 0, 0x7f);
+    assert_int_equal(produce("events/0", "q", "1", "zero"), 0x87);
+    EXPECT(scene.watcher, "events/0 0", "events/1 0", "events/0 0");
+}
+
+static void test_kafka_after_the_last_number_comes_zero(void **state) {
+    open_profile("kafka-producer.yaml", state);
+    assert_in_range(produce("events/0", "p", "1", "2147483647"), 0, 0x7f);
+    assert_in_range(produce("events/0", "p", "1", "0"), 0, 0x7f);
+    assert_in_range(produce("events/0", "p", "1", "2147483647"), 0, 0x7f);
+    EXPECT(scene.watcher, "events/0 2147483647", "events/0 0",
+           "$idem/duplicate/events/0 2147483647");
+}
+
 /* ---- broker-headers.yaml ---- */
 
 static void test_headers_of_other_brokers_are_keys(void **state) {
@@ -252,6 +306,10 @@ int main(void) {
         ONCE(test_a_sliding_window_lasts_as_long_as_the_copies_come),
         MQTT5_ACKNOWLEDGED(test_stripe_a_repeat_succeeds_and_a_conflict_is_refused),
         ONCE(test_stripe_keys_belong_to_who_made_them_up),
+        MQTT5_ACKNOWLEDGED(test_kafka_a_repeat_succeeds_and_a_gap_is_refused),
+        MQTT5_ACKNOWLEDGED(test_kafka_an_older_epoch_is_fenced_off),
+        ONCE(test_kafka_each_producer_counts_for_each_topic),
+        ONCE(test_kafka_after_the_last_number_comes_zero),
         MQTT5(test_headers_of_other_brokers_are_keys),
         ONCE(test_a_message_brings_its_own_ttl),
         EACH(test_telemetry_needs_neither_keys_nor_properties),
