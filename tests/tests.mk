@@ -83,7 +83,6 @@ $(BUILD)/tests/library/%: tests/library/%.sh $(RECEIVER)
 $(BUILD)/tests/library/%: tests/library/%.py $(STAGE)/installed
 	@install -D -m 755 $< $@
 
-$(BUILD)/obj/tests/integration/test_rabbitmq_%.o: EXTRA_CFLAGS += -DRECEIVER='"$(abspath $(RECEIVER))"'
 $(filter $(BUILD)/tests/integration/test_rabbitmq_%,$(ALL_TESTS)): | $(RECEIVER)
 
 # The fault harness, and a bridge that ends itself at the point that IDEM_FAULT names: in a folder of its own.

@@ -55,6 +55,8 @@ static enum idem_code await(struct idem_inbox *inbox, const struct pending *pend
     return IDEM_OK;
 }
 
+static const struct idem_span no_payload = {NULL, 0};
+
 /* The identity that a rule gives to an AMQP message with this message id and body. */
 static enum idem_code identify(struct idem_inbox *inbox, struct idem_identity *identity,
                                struct idem_span key, struct idem_span payload,
@@ -123,8 +125,8 @@ enum idem_code idem_inbox_claim(struct idem_inbox *inbox, const void *key,
 enum idem_code idem_inbox_complete(struct idem_inbox *inbox, const void *key,
                                    size_t key_length, struct idem_error *error) {
     struct idem_identity identity;
-    enum idem_code code = identify(inbox, &identity, idem_span_of(key, key_length),
-                                   idem_span_of(NULL, 0), error);
+    enum idem_code code =
+        identify(inbox, &identity, idem_span_of(key, key_length), no_payload, error);
     if (code != IDEM_OK) {
         return code;
     }
@@ -143,8 +145,8 @@ enum idem_code idem_inbox_complete(struct idem_inbox *inbox, const void *key,
 enum idem_code idem_inbox_abandon(struct idem_inbox *inbox, const void *key,
                                   size_t key_length, struct idem_error *error) {
     struct idem_identity identity;
-    enum idem_code code = identify(inbox, &identity, idem_span_of(key, key_length),
-                                   idem_span_of(NULL, 0), error);
+    enum idem_code code =
+        identify(inbox, &identity, idem_span_of(key, key_length), no_payload, error);
     if (code != IDEM_OK) {
         return code;
     }

@@ -5,7 +5,6 @@
 #include "process.h"
 #include "rabbitmq.h"
 
-#include <libgen.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,19 +26,14 @@ struct bridge {
 
 static struct bridge *bridges;
 
-/* The program of the build that this test belongs to: BUILD/tests/KIND/test_x; IDEM_BRIDGE names another. */
+/* IDEM_BRIDGE names another. */
 static void find_program(struct bridge *bridge) {
-    char self[FILES_PATH_MAX];
     const char *chosen = getenv("IDEM_BRIDGE");
     if (chosen != NULL && chosen[0] != '\0') {
         (void)snprintf(bridge->program, sizeof bridge->program, "%s", chosen);
-        return;
+    } else {
+        process_program(bridge->program, sizeof bridge->program, "idem-bridge");
     }
-    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-    assert_true(length > 0);
-    self[length] = '\0';
-    (void)snprintf(bridge->program, sizeof bridge->program, "%s/idem-bridge",
-                   dirname(dirname(dirname(self))));
 }
 
 void bridge_configure(struct bridge *bridge, const char *config) {
@@ -161,23 +155,11 @@ char *bridge_log(struct bridge *bridge) {
 }
 
 unsigned bridge_logged(struct bridge *bridge, const char *text) {
-    char *log = bridge_log(bridge);
-    unsigned count = 0;
-    for (const char *at = strstr(log, text); at != NULL; at = strstr(at + 1, text)) {
-        count++;
-    }
-    free(log);
-    return count;
+    return process_logged(bridge->log, text);
 }
 
 void bridge_await(struct bridge *bridge, const char *text, unsigned count) {
-    int64_t deadline = testing_deadline();
-    while (bridge_logged(bridge, text) < count) {
-        if (testing_remaining_ms(deadline) == 0) {
-            fail_msg("the bridge's log does not say: %s", text);
-        }
-        testing_pause();
-    }
+    process_await_logged(bridge->log, text, count);
 }
 
 unsigned long bridge_figure(struct bridge *bridge, const char *name) {

@@ -2,10 +2,13 @@
  * One child process: started with its output in a file, stopped by its own pid, always reaped. */
 #define _GNU_SOURCE /* prlimit */
 #include "process.h"
+#include "files.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -49,6 +52,34 @@ pid_t process_start(const struct process_options *options) {
         fail_msg("fork: %s", strerror(errno));
     }
     return pid;
+}
+
+void process_program(char *path, size_t size, const char *name) {
+    char self[FILES_PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    assert_true(length > 0);
+    self[length] = '\0';
+    (void)snprintf(path, size, "%s/%s", dirname(dirname(dirname(self))), name);
+}
+
+unsigned process_logged(const char *log, const char *text) {
+    char *whole = files_read(log);
+    unsigned count = 0;
+    for (const char *at = strstr(whole, text); at != NULL; at = strstr(at + 1, text)) {
+        count++;
+    }
+    free(whole);
+    return count;
+}
+
+void process_await_logged(const char *log, const char *text, unsigned count) {
+    int64_t deadline = testing_deadline();
+    while (process_logged(log, text) < count) {
+        if (testing_remaining_ms(deadline) == 0) {
+            fail_msg("%s does not say: %s", log, text);
+        }
+        testing_pause();
+    }
 }
 
 bool process_running(pid_t pid, int *status) {

@@ -23,6 +23,13 @@ bool process_running(pid_t pid, int *status);
 /* Waits for the end of the child; after the deadline kills it and returns false. */
 bool process_wait(pid_t pid, int *status);
 
+/* BUILD/NAME, of the build that this test belongs to: BUILD/tests/KIND/test_x. path holds size bytes. */
+void process_program(char *path, size_t size, const char *name);
+
+/* How often the text is in a log / waits until it is there that often. */
+unsigned process_logged(const char *log, const char *text);
+void process_await_logged(const char *log, const char *text, unsigned count);
+
 /* From now on what the process writes to files fails with EFBIG, as on a full disk / works again. */
 void process_fill_disk(pid_t pid, bool full);
 
