@@ -29,7 +29,9 @@ OPENSSL := $(shell pkg-config --exists openssl 2>/dev/null && echo openssl)
 PACKAGES += $(OPENSSL)
 LIB_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null) $(if $(OPENSSL),-DIDEM_HAVE_OPENSSL)
 LIB_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
-BRIDGE_LIBS := $(shell pkg-config --libs librabbitmq libevent_core 2>/dev/null)
+BRIDGE_PACKAGES := librabbitmq libevent_core libpq
+BRIDGE_LIBS := $(shell pkg-config --libs $(BRIDGE_PACKAGES) 2>/dev/null)
+LIB_CFLAGS  += $(shell pkg-config --cflags $(BRIDGE_PACKAGES) 2>/dev/null)
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
             -Wmissing-prototypes -Wswitch-enum -Wvla -Wformat=2 -Wundef -Wwrite-strings \
@@ -46,7 +48,7 @@ IDEM_LDFLAGS := -pthread -Wl,-z,relro,-z,now $(if $(SANITIZER),-fsanitize=$(SANI
 
 COMMON_SRC := $(wildcard common/*/*.c common/*/*/*.c)
 PLUGIN_SRC := $(wildcard plugins/mosquitto/*.c)
-BRIDGE_SRC := $(wildcard plugins/rabbitmq/*.c)
+BRIDGE_SRC := $(wildcard plugins/rabbitmq/*.c plugins/rabbitmq/*/*.c)
 CTL_SRC    := $(wildcard tools/idemctl/*.c)
 
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))

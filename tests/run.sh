@@ -13,6 +13,7 @@ limit=${LIMIT:-300}
 passed=0 failed=0 skipped=0
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/idem-run-XXXXXX") || exit 1
+chmod 711 "$scratch" # servers that refuse to run as root have their own directories in it
 tidy() {
     [ ! -d "$scratch/rabbitmq" ] || tests/rabbitmq.sh stop "$scratch/rabbitmq"
     rm -rf "$scratch"

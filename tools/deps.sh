@@ -29,6 +29,7 @@ build    library:libmosquitto            libmosquitto-dev
 build    header:mosquitto_broker.h       mosquitto-dev
 build    library:librabbitmq             librabbitmq-dev
 build    library:libevent_core           libevent-dev
+build    library:libpq                   libpq-dev
 run      command:mosquitto               mosquitto
 run      command:mosquitto_pub           mosquitto-clients
 demo     command:redis-server            redis-server
@@ -37,6 +38,7 @@ demo     command:/usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server
 demo     command:amqp-publish            amqp-tools
 test     command:redis-server            redis-server
 test     command:openssl                 openssl
+test     command-file:/usr/lib/postgresql/*/bin/postgres postgresql
 test     command:/usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server
 test     library:cmocka                  libcmocka-dev
 test     command:valgrind                valgrind
@@ -60,6 +62,7 @@ present() {
   local kind=${1%%:*} name=${1#*:}
   case $kind in
   command) command -v "$name" >/dev/null ;;
+  command-file) compgen -G "$name" >/dev/null ;;
   library) pkg-config --exists "$name" 2>/dev/null ;;
   header) echo "#include <$name>" | "$compiler" -E -o /dev/null - 2>/dev/null ;;
   library-file) compgen -G "$(clang -print-resource-dir 2>/dev/null)/lib/*/$name*" >/dev/null ;;
@@ -93,6 +96,8 @@ root_prefix() {
   fi
 }
 
+has_service() { command -v "$1" >/dev/null || [ -x "/etc/init.d/$1" ]; }
+
 # A server's package starts a server of its own, now and at every boot. Only its program is wanted here,
 # so a service that this script brought is put to rest again.
 rest_service() {
@@ -114,8 +119,8 @@ apt() {
 
 install_packages() {
   local service new_services=()
-  for service in mosquitto redis-server rabbitmq-server; do
-    command -v $service >/dev/null || new_services+=("$service")
+  for service in mosquitto redis-server rabbitmq-server postgresql; do
+    has_service "$service" || new_services+=("$service")
   done
   log=$(mktemp)
   trap 'rm -f "$log"' EXIT
@@ -127,7 +132,7 @@ install_packages() {
   fi
   hash -r
   for service in "${new_services[@]}"; do
-    if command -v "$service" >/dev/null; then
+    if has_service "$service"; then
       rest_service "$service"
     fi
   done

@@ -11,13 +11,14 @@ bool idem_config_place(struct idem_config_reader *reader, const char *path, int 
 
 static enum idem_code check_sink(struct idem_config_reader *reader) {
     static const char *const amqp_only[] = {"bridge.sink.exchange",
-                                            "bridge.sink.routing_key"};
-    static const char *const database_only[] = {"bridge.sink.statement",
-                                                "bridge.sink.parameters"};
+                                            "bridge.sink.routing_key", NULL};
+    static const char *const database_only[] = {
+        "bridge.sink.statement", "bridge.sink.parameters", "bridge.sink.inbox",
+        "bridge.sink.batch", NULL};
     bool database = strncmp(reader->config->bridge.sink.urls[0], "amqp", 4) != 0;
     const char *const *wrong = database ? amqp_only : database_only;
-    for (size_t i = 0; i < 2; i++) {
-        if (idem_config_place(reader, wrong[i], 0)) {
+    for (; *wrong != NULL; wrong++) {
+        if (idem_config_place(reader, *wrong, 0)) {
             return idem_config_refuse(reader,
                                       "has no meaning with the sink's URL, which "
                                       "is for %s; remove it",

@@ -161,6 +161,7 @@ static void endpoint_fini(struct idem_endpoint_config *endpoint) {
     free(endpoint->exchange);
     free(endpoint->routing_key);
     free(endpoint->statement);
+    free(endpoint->inbox);
     for (size_t i = 0; i < endpoint->parameter_count; i++) {
         free(endpoint->parameters[i]);
     }

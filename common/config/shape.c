@@ -2,6 +2,8 @@
  * Values that may be a word, a list or a mapping: keys, scopes, fingerprints, headers, parameters. */
 #include "config/value.h"
 
+#include <idem/parameter.h>
+
 #include <stdlib.h>
 
 static enum idem_code parse_extractor(struct idem_config_reader *reader,
@@ -207,15 +209,14 @@ enum idem_code idem_config_header_node(struct idem_config_reader *reader,
 
 static enum idem_code check_parameter(struct idem_config_reader *reader,
                                       const char *text) {
-    struct idem_extractor extractor;
-    if (strcmp(text, "key") == 0) {
-        return IDEM_OK;
+    struct idem_parameter parameter;
+    struct idem_error inner = IDEM_ERROR_INIT;
+    enum idem_code code = idem_parameter_parse(&parameter, text, &inner);
+    idem_parameter_fini(&parameter);
+    if (code == IDEM_ERR_NOMEM) {
+        return idem_config_nomem(reader);
     }
-    enum idem_code code = parse_extractor(reader, &extractor, text);
-    if (code == IDEM_OK) {
-        free(extractor.text);
-    }
-    return code;
+    return code == IDEM_OK ? IDEM_OK : idem_config_refuse(reader, "%s", inner.text);
 }
 
 enum idem_code idem_config_parameters_node(struct idem_config_reader *reader,

@@ -15,7 +15,7 @@ struct idem_workspace {
     bool payload_hashed;
     struct idem_digest payload_hash;
     struct idem_digest message_hash;
-    char payload_sha256[2 * crypto_hash_sha256_BYTES + 1]; /* "": not made yet */
+    char payload_sha256[IDEM_SHA256_HEX_SIZE]; /* "": not made yet */
     size_t derived_len;
     uint8_t derived[DERIVED_MAX];
 };
@@ -57,16 +57,16 @@ static struct idem_span message_hash(const struct idem_extraction *from) {
     return idem_span_of(workspace->message_hash.bytes, IDEM_DIGEST_SIZE);
 }
 
-/* Without a key and of the body alone, so that whoever has the body can compute it: a producer that sends
- * the hash itself as its key has sent the same key. */
+void idem_extract_sha256(struct idem_span payload, char hex[IDEM_SHA256_HEX_SIZE]) {
+    uint8_t hash[crypto_hash_sha256_BYTES];
+    (void)crypto_hash_sha256(hash, payload.data, payload.len);
+    (void)sodium_bin2hex(hex, IDEM_SHA256_HEX_SIZE, hash, sizeof hash);
+}
+
 static struct idem_span payload_sha256(const struct idem_extraction *from) {
     struct idem_workspace *workspace = from->workspace;
-    struct idem_span payload = from->message->payload;
-    uint8_t hash[crypto_hash_sha256_BYTES];
     if (workspace->payload_sha256[0] == '\0') {
-        (void)crypto_hash_sha256(hash, payload.data, payload.len);
-        (void)sodium_bin2hex(workspace->payload_sha256, sizeof workspace->payload_sha256,
-                             hash, sizeof hash);
+        idem_extract_sha256(from->message->payload, workspace->payload_sha256);
     }
     return idem_span_text(workspace->payload_sha256);
 }
@@ -111,9 +111,8 @@ static struct idem_span json_value(const struct idem_extraction *from,
     return value;
 }
 
-static struct idem_span raw_value(const struct idem_extraction *from,
-                                  const struct idem_extractor *extractor) {
-    const struct idem_message *message = from->message;
+struct idem_span idem_extract_field(const struct idem_message *message,
+                                    const struct idem_extractor *extractor) {
     switch (extractor->kind) {
     case IDEM_EXTRACT_PROPERTY:
         return property(message, extractor->text);
@@ -125,20 +124,32 @@ static struct idem_span raw_value(const struct idem_extraction *from,
         return topic_level(message, extractor->level);
     case IDEM_EXTRACT_ROUTING_KEY:
         return message->topic;
-    case IDEM_EXTRACT_JSON:
-        return json_value(from, extractor->text);
     case IDEM_EXTRACT_CLIENT:
         return message->client;
     case IDEM_EXTRACT_USER:
         return message->user;
-    case IDEM_EXTRACT_PAYLOAD:
-        return from->whole_message ? message_hash(from) : payload_hash(from);
-    case IDEM_EXTRACT_PAYLOAD_SHA256:
-        return payload_sha256(from);
     case IDEM_EXTRACT_TEXT:
         return idem_span_text(extractor->text);
+    case IDEM_EXTRACT_JSON:
+    case IDEM_EXTRACT_PAYLOAD:
+    case IDEM_EXTRACT_PAYLOAD_SHA256:
+        break;
     }
     return idem_span_of(NULL, 0);
+}
+
+static struct idem_span raw_value(const struct idem_extraction *from,
+                                  const struct idem_extractor *extractor) {
+    if (extractor->kind == IDEM_EXTRACT_JSON) {
+        return json_value(from, extractor->text);
+    }
+    if (extractor->kind == IDEM_EXTRACT_PAYLOAD) {
+        return from->whole_message ? message_hash(from) : payload_hash(from);
+    }
+    if (extractor->kind == IDEM_EXTRACT_PAYLOAD_SHA256) {
+        return payload_sha256(from);
+    }
+    return idem_extract_field(from->message, extractor);
 }
 
 bool idem_extract(const struct idem_extraction *from,

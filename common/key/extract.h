@@ -23,6 +23,16 @@ void idem_workspace_start(struct idem_workspace *workspace);
 bool idem_extract(const struct idem_extraction *from,
                   const struct idem_extractor *extractor, struct idem_span *value);
 
+/* Without a key and of the body alone, so that whoever has the body can compute it: a producer that sends
+ * the hash itself as its key has sent the same key. */
+#define IDEM_SHA256_HEX_SIZE 65
+void idem_extract_sha256(struct idem_span payload, char hex[IDEM_SHA256_HEX_SIZE]);
+
+/* What the message itself holds, however long; empty where it does not, and for what is derived: json,
+ * payload and its hash. */
+struct idem_span idem_extract_field(const struct idem_message *message,
+                                    const struct idem_extractor *extractor);
+
 /* The values of a spec: one where the first that yields wins, all where it is joined; 0 where it yields
  * nothing. parts holds IDEM_EXTRACTORS_MAX. */
 size_t idem_extract_spec(const struct idem_extraction *from,

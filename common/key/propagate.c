@@ -38,6 +38,12 @@ static size_t write_hex(const struct idem_digest *digest, char *out, size_t size
     return IDEM_DIGEST_HEX_SIZE - 1;
 }
 
+size_t idem_key_text(const struct idem_digest *digest, const struct idem_key_part *parts,
+                     size_t parts_count, char *out, size_t size) {
+    return parts_count == 1 && is_text(&parts[0]) ? write_text(parts[0].value, out, size)
+                                                  : write_hex(digest, out, size);
+}
+
 size_t idem_propagated_key(const struct idem_rule *rule, const struct idem_secret *secret,
                            const struct idem_digest *digest,
                            const struct idem_key_part *parts, size_t parts_count,
@@ -46,9 +52,7 @@ size_t idem_propagated_key(const struct idem_rule *rule, const struct idem_secre
         return 0;
     }
     if (rule->propagate.hop == NULL) {
-        return parts_count == 1 && is_text(&parts[0])
-                   ? write_text(parts[0].value, out, size)
-                   : write_hex(digest, out, size);
+        return idem_key_text(digest, parts, parts_count, out, size);
     }
     /* Derived from the digest, so the same in every retry, and not to be confused between hops. */
     const struct idem_span spans[] = {idem_span_text(rule->propagate.hop),

@@ -8,10 +8,12 @@
 /* What a delivered copy carries on, copied since neither message nor rule need outlive submit. */
 struct idem_propagation {
     const struct idem_delivery *delivery; /* whose it is; only compared */
-    size_t len;
+    size_t len;                           /* of text */
+    size_t key_len;
     const char *as[IDEM_PROPAGATED_MAX + 1]; /* of names; NULL ends them */
     char names[IDEM_PROPAGATED_MAX][IDEM_NAME_MAX + 1];
     char text[IDEM_KEY_MAX + 1];
+    char key[IDEM_KEY_MAX + 1];
 };
 
 struct idem_flight {

@@ -18,6 +18,7 @@ struct idem_receiver {
     idem_receiver_room *room;
     void *room_arg;
     bool completes_unprotected;
+    bool keeps_keys;
     struct idem_log log;
     struct idem_workspace *workspace;
     struct idem_flights flights;

@@ -123,6 +123,7 @@ static enum idem_code receiver_init(struct idem_receiver *receiver,
     receiver->room = options->room;
     receiver->room_arg = options->room_arg;
     receiver->completes_unprotected = options->completes_unprotected;
+    receiver->keeps_keys = options->keeps_keys;
     receiver->log = options->log;
     enum idem_code code = idem_digest_init(error);
     if (code != IDEM_OK) {

@@ -185,6 +185,10 @@ static bool keep_propagation(struct idem_flight *flight,
         memcpy(kept->names[i], rule->propagate.as[i], strlen(rule->propagate.as[i]) + 1);
         kept->as[i] = kept->names[i];
     }
+    kept->key_len = receiver->keeps_keys
+                        ? idem_key_text(&flight->delivery->digest, parts, count,
+                                        kept->key, sizeof kept->key)
+                        : 0;
     kept->len =
         idem_propagated_key(rule, &receiver->rules->secret, &flight->delivery->digest,
                             parts, count, kept->text, sizeof kept->text);
@@ -236,6 +240,7 @@ static void claim(struct idem_receiver *receiver, struct idem_flight *flight,
         .now_ms = now_ms,
         .lease_ms = rule->lease_ms,
         .extend_ms = rule->ttl_from == IDEM_TTL_FROM_LAST ? delivery->ttl_ms : 0,
+        .ttl_ms = delivery->ttl_ms,
     };
     idem_store_claim(receiver->store, &claim, claim_answered, flight);
 }
@@ -272,8 +277,8 @@ static struct idem_flight *start_flight(struct idem_receiver *receiver,
     if (flight->propagation != NULL) {
         flight->propagation->delivery = NULL; /* what is in it was another copy's */
     }
-    if (rule->propagate.as[0] != NULL &&
-        !keep_propagation(flight, receiver, parts, count)) {
+    bool keeps = rule->propagate.as[0] != NULL || receiver->keeps_keys;
+    if (keeps && !keep_propagation(flight, receiver, parts, count)) {
         idem_flight_rest(&receiver->flights, flight);
         return NULL;
     }
@@ -360,4 +365,12 @@ size_t idem_receiver_propagation(const struct idem_receiver *receiver,
     *as = kept->as;
     *text = kept->text;
     return kept->len;
+}
+
+size_t idem_receiver_key(const struct idem_receiver *receiver,
+                         const struct idem_delivery *delivery, const char **text) {
+    const struct idem_propagation *kept = receiver->propagation;
+    bool known = kept != NULL && kept->delivery == delivery;
+    *text = known ? kept->key : NULL;
+    return known ? kept->key_len : 0;
 }

@@ -27,6 +27,9 @@ static void add_reasons(struct idem_outgoing *outgoing,
         parcel->trouble != NULL ? parcel->trouble : idem_reason_name(delivery->reason);
     idem_outgoing_add(outgoing, "x-idem-reason", idem_span_text(reason));
     idem_outgoing_add(outgoing, "x-idem-rule", idem_span_text(delivery->rule_name));
+    if (parcel->sqlstate[0] != '\0') {
+        idem_outgoing_add(outgoing, "x-idem-sqlstate", idem_span_text(parcel->sqlstate));
+    }
     if (delivery->first_seen_ms > 0) {
         idem_outgoing_add_time(outgoing, "x-idem-first-seen",
                                delivery->first_seen_ms / 1000);

@@ -2,11 +2,23 @@
  * What the configuration says about the bridge, checked and ready to use. */
 #include "options.h"
 
+#include "postgres/session.h"
+#include "postgres/statement.h"
+#include "postgres/table.h"
+
 static enum idem_code unsupported(const struct idem_config *config,
                                   const struct idem_rule *rule, const char *key,
                                   const char *text, struct idem_error *error) {
     return idem_error_set(error, IDEM_ERR_UNSUPPORTED, 0, "%s:%d: %s: rule %s: %s",
                           config->path, rule->line, key, rule->name, text);
+}
+
+static bool begins(const char *text, const char *with) {
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+static bool is_database(const struct idem_config *config) {
+    return config->bridge.present && begins(config->bridge.sink.urls[0], "postgres");
 }
 
 enum idem_code idem_bridge_check_rules(const struct idem_config *config,
@@ -15,6 +27,12 @@ enum idem_code idem_bridge_check_rules(const struct idem_config *config,
         const struct idem_rule *rule = &config->rules.rules[i];
         if (rule->match.topic != NULL) {
             continue; /* matches no AMQP message */
+        }
+        if (rule->strategy == IDEM_STRATEGY_SEQUENCE && is_database(config)) {
+            return unsupported(config, rule, "strategy",
+                               "a PostgreSQL sink keeps keys, not marks; use key, for "
+                               "example {all: [PRODUCER, NUMBER]}",
+                               error);
         }
         if (rule->policies.on_duplicate == IDEM_ACTION_REPLAY) {
             return unsupported(config, rule, "on_duplicate",
@@ -26,14 +44,11 @@ enum idem_code idem_bridge_check_rules(const struct idem_config *config,
     return IDEM_OK;
 }
 
-static bool begins(const char *text, const char *with) {
-    return strncmp(text, with, strlen(with)) == 0;
-}
-
 /* A store in this process has one owner: one thread. */
 static enum idem_code check_workers(const struct idem_config *config,
                                     struct idem_error *error) {
-    if (config->bridge.workers > 1 && !idem_store_url_is_remote(config->store.url)) {
+    if (config->bridge.workers > 1 && !is_database(config) &&
+        !idem_store_url_is_remote(config->store.url)) {
         return idem_error_set(error, IDEM_ERR_UNSUPPORTED, 0,
                               "%s: bridge.workers: %u workers need a store that each of "
                               "them can open, such as redis://; with memory: and "
@@ -41,17 +56,6 @@ static enum idem_code check_workers(const struct idem_config *config,
                               config->path, config->bridge.workers);
     }
     return IDEM_OK;
-}
-
-static enum idem_code check_sink(const struct idem_config *config,
-                                 struct idem_error *error) {
-    if (begins(config->bridge.sink.urls[0], "amqp")) {
-        return IDEM_OK;
-    }
-    return idem_error_set(error, IDEM_ERR_UNSUPPORTED, 0,
-                          "%s: bridge.sink.url: this version of the bridge has no "
-                          "PostgreSQL sink; use amqp:// or amqps://",
-                          config->path);
 }
 
 static enum idem_code read_credentials(struct idem_address *address,
@@ -104,6 +108,67 @@ static enum idem_code read_end(struct idem_addresses *addresses,
     return IDEM_OK;
 }
 
+static enum idem_code read_parameters(struct idem_bridge_database *database,
+                                      const struct idem_endpoint_config *sink,
+                                      struct idem_error *error) {
+    enum idem_code code = IDEM_OK;
+    for (size_t i = 0; i < sink->parameter_count && code == IDEM_OK; i++) {
+        struct idem_parameter *parameter =
+            &database->parameters[database->parameter_count++];
+        code = idem_parameter_parse(parameter, sink->parameters[i], error);
+    }
+    return code;
+}
+
+static enum idem_code check_database(const struct idem_endpoint_config *sink,
+                                     struct idem_error *error) {
+    size_t parameters = idem_statement_parameters(sink->statement);
+    if (sink->ca_file != NULL || sink->certificate != NULL || sink->private_key != NULL) {
+        return idem_error_set(error, IDEM_ERR_CONFIG, 0,
+                              "ca_file, certificate and private_key are for amqps://; "
+                              "write sslmode=verify-full, sslrootcert=, sslcert= and "
+                              "sslkey= into the URL");
+    }
+    if (sink->urls[1] != NULL) {
+        return idem_error_set(error, IDEM_ERR_CONFIG, 0,
+                              "url: several servers of one database go into one URL: "
+                              "postgresql://HOST1,HOST2/DATABASE"
+                              "?target_session_attrs=read-write");
+    }
+    if (!idem_pg_table_name_valid(sink->inbox)) {
+        return idem_error_set(error, IDEM_ERR_CONFIG, 0,
+                              "inbox: not the name of a table; write NAME or "
+                              "SCHEMA.NAME, each of a-z, 0-9 and _, %d at most",
+                              IDEM_PG_TABLE_NAME_MAX);
+    }
+    if (parameters != sink->parameter_count) {
+        return idem_error_set(error, IDEM_ERR_CONFIG, 0,
+                              "statement: it has %zu parameters ($1 to $%zu), but "
+                              "parameters lists %zu",
+                              parameters, parameters, sink->parameter_count);
+    }
+    return idem_pg_session_check_url(sink->urls[0], error);
+}
+
+static enum idem_code read_database(struct idem_bridge_database *database,
+                                    const struct idem_config *config,
+                                    struct idem_error *error) {
+    const struct idem_endpoint_config *sink = &config->bridge.sink;
+    struct idem_error cause = IDEM_ERROR_INIT;
+    database->present = true;
+    enum idem_code code = check_database(sink, &cause);
+    if (code == IDEM_OK) {
+        code = read_credentials(&database->login, sink, &cause);
+    }
+    if (code == IDEM_OK) {
+        code = read_parameters(database, sink, &cause);
+    }
+    return code == IDEM_OK
+               ? IDEM_OK
+               : idem_error_set(error, code, cause.sys_errno, "%s: bridge.sink: %s",
+                                config->path, cause.text);
+}
+
 enum idem_code idem_bridge_options_init(struct idem_bridge_options *options,
                                         const struct idem_config *config,
                                         struct idem_error *error) {
@@ -123,14 +188,13 @@ enum idem_code idem_bridge_options_init(struct idem_bridge_options *options,
         code = check_workers(config, error);
     }
     if (code == IDEM_OK) {
-        code = check_sink(config, error);
-    }
-    if (code == IDEM_OK) {
         code =
             read_end(&options->source, config, &config->bridge.source, "source", error);
     }
     if (code == IDEM_OK) {
-        code = read_end(&options->sink, config, &config->bridge.sink, "sink", error);
+        code = is_database(config) ? read_database(&options->database, config, error)
+                                   : read_end(&options->sink, config,
+                                              &config->bridge.sink, "sink", error);
     }
     return code;
 }
@@ -144,4 +208,8 @@ static void fini_addresses(struct idem_addresses *addresses) {
 void idem_bridge_options_fini(struct idem_bridge_options *options) {
     fini_addresses(&options->source);
     fini_addresses(&options->sink);
+    idem_address_fini(&options->database.login);
+    for (size_t i = 0; i < options->database.parameter_count; i++) {
+        idem_parameter_fini(&options->database.parameters[i]);
+    }
 }

@@ -7,11 +7,21 @@
 #include "transfer.h"
 
 #include <idem/config.h>
+#include <idem/parameter.h>
+
+/* A sink that is a database. */
+struct idem_bridge_database {
+    bool present;
+    struct idem_address login; /* user and password only, where they are not the URL's */
+    struct idem_parameter parameters[IDEM_EXTRACTORS_MAX];
+    size_t parameter_count;
+};
 
 struct idem_bridge_options {
     const struct idem_config *config; /* borrowed */
     struct idem_addresses source;
-    struct idem_addresses sink;
+    struct idem_addresses sink; /* none where it is a database */
+    struct idem_bridge_database database;
     struct idem_transfer_policy policy;
     size_t window; /* most publishes that are not confirmed */
 };

@@ -41,6 +41,7 @@ struct idem_parcel *idem_parcel_take(struct idem_worker *worker) {
     memset(&parcel->transfer, 0, sizeof parcel->transfer);
     parcel->suspect = false;
     parcel->trouble = NULL;
+    parcel->sqlstate[0] = '\0';
     parcel->pauses = 0;
     TAILQ_INSERT_TAIL(&worker->live, parcel, live);
     worker->live_count++;
@@ -111,17 +112,21 @@ void idem_parcel_log_doubt(const struct idem_parcel *parcel, const char *why) {
                    "rule %s, key %s: %s", parcel->delivery.rule_name, hex, why);
 }
 
-/* The key goes with the message: its text does not outlive this call. Without memory for it the message
- * goes without: it is of use to the next receiver, but the message is of more. */
+/* The key goes with the message, as a header to add or as a parameter: its text does not outlive this call.
+ * Without memory for it the message goes without: it is of use to the next receiver, but the message is of
+ * more. A statement is not executed without it. */
 static void keep_key(struct idem_worker *worker, struct idem_parcel *parcel) {
-    const char *const *as = NULL;
+    static const char *const none[] = {NULL};
+    const char *const *as = none;
     const char *text = NULL;
     size_t len =
-        idem_receiver_propagation(worker->receiver, &parcel->delivery, &as, &text);
+        worker->sinks[0]->wants_keys
+            ? idem_receiver_key(worker->receiver, &parcel->delivery, &text)
+            : idem_receiver_propagation(worker->receiver, &parcel->delivery, &as, &text);
     if (len > 0 &&
         idem_letter_set_key(&parcel->letter, as, idem_span_of(text, len)) != IDEM_OK) {
         idem_log_write(&worker->log, IDEM_LOG_WARNING, "bridge.memory",
-                       "no memory for a propagated key");
+                       "no memory for a message's key");
     }
 }
 

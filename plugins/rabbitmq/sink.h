@@ -44,7 +44,8 @@ struct idem_sink {
     struct idem_parcels
         line; /* those that come before READY ones are READY, or will be */
     struct idem_store
-        *store; /* NULL, or where the sink keeps records itself: use no other */
+        *store;      /* NULL, or where the sink keeps records itself: use no other */
+    bool wants_keys; /* letters carry the text of their key */
 };
 
 /* Both: *sink is NULL, or is to be freed, whatever happens. name is for logs. IDEM_ERR_NOMEM. */
@@ -52,5 +53,8 @@ IDEM_MUST_USE enum idem_code idem_exchange_open(struct idem_sink **sink,
                                                 struct idem_worker *worker,
                                                 const char *name,
                                                 const struct idem_addresses *addresses);
+
+IDEM_MUST_USE enum idem_code idem_postgres_open(struct idem_sink **sink,
+                                                struct idem_worker *worker);
 
 #endif

@@ -57,6 +57,11 @@ static enum idem_transfer_act given_back(struct step *step) {
     if (transfer->dead_letter) {
         return settled(step);
     }
+    if (transfer->spoiled) {
+        transfer->spoiled = false;
+        transfer->route = IDEM_ROUTE_QUARANTINE;
+        return ready(step);
+    }
     if (transfer->failed) {
         return enter(step, IDEM_TRANSFER_WAITING, IDEM_DO_WAIT);
     }
@@ -80,6 +85,16 @@ static enum idem_transfer_act failed(struct step *step) {
     if (transfer->route == IDEM_ROUTE_QUARANTINE && !transfer->orphan) {
         return enter(step, IDEM_TRANSFER_WAITING, IDEM_DO_WAIT);
     }
+    return give_back(step);
+}
+
+/* Tried again it would fail again; but without a quarantine there is no other place for it. */
+static enum idem_transfer_act spoiled(struct step *step) {
+    if (!step->policy->quarantine || step->transfer->route == IDEM_ROUTE_QUARANTINE) {
+        return failed(step);
+    }
+    count(&step->counts->poisoned);
+    step->transfer->spoiled = true;
     return give_back(step);
 }
 
@@ -217,6 +232,8 @@ static idem_transfer_handler *const table[IDEM_TRANSFER_STATE_COUNT][IDEM_ON_COU
                                  [IDEM_ON_RETURNED] = returned,
                                  [IDEM_ON_NACKED] = failed,
                                  [IDEM_ON_BARRED] = failed,
+                                 [IDEM_ON_SPOILED] = spoiled,
+                                 [IDEM_ON_UNDONE] = give_back,
                                  [IDEM_ON_SINK_LOST] = lost_sight,
                                  [IDEM_ON_SOURCE_LOST] = orphaned},
     [IDEM_TRANSFER_RETURNED] = {[IDEM_ON_CONFIRMED] = failed,
@@ -325,6 +342,8 @@ const char *idem_transfer_event_name(enum idem_transfer_event event) {
         [IDEM_ON_RETURNED] = "returned",
         [IDEM_ON_NACKED] = "nacked",
         [IDEM_ON_BARRED] = "barred",
+        [IDEM_ON_SPOILED] = "spoiled",
+        [IDEM_ON_UNDONE] = "undone",
         [IDEM_ON_SETTLED] = "settled",
         [IDEM_ON_UNSETTLED] = "unsettled",
         [IDEM_ON_WAKE] = "wake",

@@ -43,10 +43,14 @@
  * dropped, and acknowledged in its place. An orphan ends without an acknowledgement: its delivery tag
  * belonged to a channel that is gone.
  *
+ * A sink that is a database has the claim and the delivery in one transaction (postgres.h). Its claims are
+ * done when it confirms, so COMPLETING asks nobody, and what it takes back it takes back whole: UNDONE.
+ *
  * What fails for certain (nacked, returned) gives the claim back and is tried again after a pause that
  * grows; when its budget of attempts is spent it goes to the quarantine exchange. Without one, and where
  * the quarantine itself cannot take it, it is tried for ever at the longest pause: it stays unacknowledged
- * at the source, never lost, never in a hot loop. */
+ * at the source, never lost, never in a hot loop. What the sink refuses for good (SPOILED) is not tried
+ * again: it goes to the quarantine at once, where there is one. */
 #ifndef IDEM_RABBITMQ_TRANSFER_H
 #define IDEM_RABBITMQ_TRANSFER_H
 
@@ -78,9 +82,11 @@ enum idem_transfer_event {
     IDEM_ON_REFUSE,      /* ... not now: the store cannot answer */
     IDEM_ON_SENT,        /* about to be written to the sink's channel */
     IDEM_ON_CONFIRMED,
-    IDEM_ON_RETURNED,   /* unroutable; a confirm follows */
-    IDEM_ON_NACKED,     /* the sink could not take it */
-    IDEM_ON_BARRED,     /* the sink closed the channel over this very message */
+    IDEM_ON_RETURNED, /* unroutable; a confirm follows */
+    IDEM_ON_NACKED,   /* the sink could not take it */
+    IDEM_ON_BARRED,   /* the sink closed the channel over this very message */
+    IDEM_ON_SPOILED,  /* the sink refuses this very message, and always will */
+    IDEM_ON_UNDONE, /* taken back, with its claim: or it had been done before, and the claim knows */
     IDEM_ON_SETTLED,    /* the store has done what it was asked, or never will */
     IDEM_ON_UNSETTLED,  /* the store could not: ask again */
     IDEM_ON_WAKE,       /* a pause is over */
@@ -119,6 +125,7 @@ struct idem_transfer {
     bool doubtful;     /* a sink was lost before it confirmed */
     bool dead_letter;  /* ends in a rejection */
     bool failed;       /* gives its claim back since it could not be delivered */
+    bool spoiled;      /* gives it back since it never can be */
     unsigned attempts; /* that have failed for certain */
 };
 

@@ -180,6 +180,7 @@ static enum idem_code open_receiver(struct idem_worker *worker, uint64_t incarna
         .durable = true,
         .can_hold = true,
         .completes_unprotected = remembers(worker),
+        .keeps_keys = worker->sinks[0]->wants_keys,
         .log = worker->log,
     };
     return idem_receiver_open(&worker->receiver, &options, error);
@@ -215,8 +216,18 @@ static enum idem_code watch_store(struct idem_worker *worker) {
 
 /* What is delivered, and what is set aside, where that needs a way of its own. */
 static enum idem_code open_sinks(struct idem_worker *worker) {
-    return idem_exchange_open(&worker->sinks[worker->sink_count++], worker, "sink",
-                              &worker->options->sink);
+    const struct idem_bridge_options *options = worker->options;
+    if (!options->database.present) {
+        return idem_exchange_open(&worker->sinks[worker->sink_count++], worker, "sink",
+                                  &options->sink);
+    }
+    enum idem_code code =
+        idem_postgres_open(&worker->sinks[worker->sink_count++], worker);
+    if (code == IDEM_OK && options->policy.quarantine) {
+        code = idem_exchange_open(&worker->sinks[worker->sink_count++], worker,
+                                  "quarantine", &options->source);
+    }
+    return code;
 }
 
 static enum idem_code open_ends(struct idem_worker *worker) {
@@ -328,7 +339,9 @@ void idem_worker_close(struct idem_worker *worker) {
     close_store(worker);
     idem_parcels_free(worker);
     for (size_t i = 0; i < worker->sink_count; i++) {
-        worker->sinks[i]->ops->free(worker->sinks[i]);
+        if (worker->sinks[i] != NULL) {
+            worker->sinks[i]->ops->free(worker->sinks[i]);
+        }
     }
     free_events(worker);
     empty_amqp_pool(&worker->scratch);

@@ -3,10 +3,21 @@
 #include "plan.h"
 #include "rounds.h"
 
+#define EXCHANGE PLAN_TO_EXCHANGE
+#define DATABASE PLAN_TO_DATABASE
+#define ANY      (PLAN_TO_EXCHANGE | PLAN_TO_DATABASE)
+
 const struct plan_point plan_points[] = {
-    {"arrived", 150},   {"claiming", 150},   {"claimed", 150},    {"ready", 100},
-    {"published", 100}, {"confirmed", 100},  {"completing", 100}, {"settled", 100},
-    {"completed", 3},   {"acknowledged", 3}, {"abandoning", 20},  {"doubted", 20},
+    {"arrived", 150, ANY},        {"claiming", 150, ANY},
+    {"claimed", 150, ANY},        {"ready", 100, EXCHANGE},
+    {"published", 100, EXCHANGE}, {"confirmed", 100, ANY},
+    {"completing", 100, ANY},     {"settled", 100, ANY},
+    {"completed", 3, ANY},        {"acknowledged", 3, ANY},
+    {"abandoning", 20, EXCHANGE}, {"doubted", 20, EXCHANGE},
+    {"asked", 4, DATABASE},       {"answered", 4, DATABASE},
+    {"executing", 4, DATABASE},   {"committing", 4, DATABASE},
+    {"committed", 4, DATABASE},   {"rolling_back", 2, DATABASE},
+    {"careful", 2, DATABASE},
 };
 const size_t plan_point_count = sizeof plan_points / sizeof plan_points[0];
 
@@ -22,6 +33,11 @@ const size_t plan_point_count = sizeof plan_points / sizeof plan_points[0];
     {"bridge killed at " name ", embedded", PLAN_EMBEDDED, round_point, 0, 5, name}, {   \
         "bridge killed at " name ", Redis", PLAN_REDIS, round_point, 0, 5, name          \
     }
+
+#define POSTGRES(title, round, brief, full)                                              \
+    { "PostgreSQL, " title, PLAN_POSTGRES, round, brief, full, NULL }
+#define POSTGRES_POINT(name)                                                             \
+    { "PostgreSQL, bridge killed at " name, PLAN_POSTGRES, round_point, 0, 5, name }
 
 const struct plan plans[] = {
     BOTH_STORES("bridge killed at random", round_bridge_killed, 8, 40),
@@ -61,5 +77,32 @@ const struct plan plans[] = {
     {"RabbitMQ killed, embedded", PLAN_EMBEDDED, round_rabbitmq_killed, 0, 4, NULL},
     {"RabbitMQ killed, Redis", PLAN_REDIS, round_rabbitmq_killed, 1, 4, NULL},
     TWO("RabbitMQ killed", round_rabbitmq_killed, 0, 4),
+    POSTGRES("bridge killed at random", round_bridge_killed, 6, 40),
+    POSTGRES("bridge's host lost", round_host_lost, 3, 20),
+    POSTGRES("bridge killed at each point", round_point, 15, 0),
+    POSTGRES_POINT("arrived"),
+    POSTGRES_POINT("claiming"),
+    POSTGRES_POINT("claimed"),
+    POSTGRES_POINT("confirmed"),
+    POSTGRES_POINT("completing"),
+    POSTGRES_POINT("settled"),
+    POSTGRES_POINT("completed"),
+    POSTGRES_POINT("acknowledged"),
+    POSTGRES_POINT("asked"),
+    POSTGRES_POINT("answered"),
+    POSTGRES_POINT("executing"),
+    POSTGRES_POINT("committing"),
+    POSTGRES_POINT("committed"),
+    POSTGRES_POINT("rolling_back"),
+    POSTGRES_POINT("careful"),
+    POSTGRES("killed", round_postgres_killed, 4, 20),
+    POSTGRES("killed together with the bridge", round_both_lost, 2, 12),
+    POSTGRES("killed together with bridge and RabbitMQ", round_all_killed, 1, 6),
+    POSTGRES("RabbitMQ killed", round_rabbitmq_killed, 0, 4),
+    POSTGRES("source cut", round_source_cut, 2, 12),
+    POSTGRES("cut off", round_sink_cut, 4, 20),
+    POSTGRES("stalled", round_sink_stalled, 1, 8),
+    POSTGRES("slow, bridge killed", round_sink_slow, 1, 8),
+    POSTGRES("anything at random", round_anything_to_postgres, 0, 40),
 };
 const size_t plan_count = sizeof plans / sizeof plans[0];

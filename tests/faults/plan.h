@@ -11,6 +11,7 @@ enum plan_store {
     PLAN_EMBEDDED,
     PLAN_REDIS,
     PLAN_REDIS_TWO, /* two instances on one queue; what happens, happens to the first */
+    PLAN_POSTGRES,  /* records and effects in one database: nothing is ever in doubt */
 };
 
 /* One round: traffic, and a disturbance in the middle of it. */
@@ -31,8 +32,12 @@ extern const size_t plan_count;
 /* The crash points of the bridge: IDEM_FAULT_POINT in plugins/rabbitmq. */
 struct plan_point {
     const char *name;
-    unsigned most; /* the process ends at the Nth passage, N up to this */
+    unsigned most;  /* the process ends at the Nth passage, N up to this */
+    unsigned sinks; /* on the way to which of them it is */
 };
+
+#define PLAN_TO_EXCHANGE 1u
+#define PLAN_TO_DATABASE 2u
 
 extern const struct plan_point plan_points[];
 extern const size_t plan_point_count;

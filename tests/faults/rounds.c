@@ -68,22 +68,34 @@ void round_host_lost(struct stage *stage) {
     }
 }
 
-/* What leads to the rarer points: a lost source makes claims be given back, a lost sink makes doubts. */
+/* What leads to the rarer points: a lost source makes claims be given back, a lost sink makes doubts, a
+ * message that the database refuses makes a transaction be undone and executed again. */
 static void provoke(struct stage *stage, const char *point) {
+    if (strcmp(point, "rolling_back") == 0 || strcmp(point, "careful") == 0) {
+        stage_publish_bad(stage);
+        return;
+    }
     bool source = strcmp(point, "abandoning") == 0;
     if (source || strcmp(point, "doubted") == 0) {
         proxy_cut(stage->links[source ? STAGE_SOURCE : STAGE_SINK]);
     }
 }
 
+/* The one that the plan names; else each in its turn, of those on the way to its sink. */
 static const struct plan_point *choose_point(const struct stage *stage) {
-    const struct plan_point *point = &plan_points[stage->round % plan_point_count];
-    for (size_t i = 0; stage->plan->point != NULL && i < plan_point_count; i++) {
-        if (strcmp(plan_points[i].name, stage->plan->point) == 0) {
-            point = &plan_points[i];
+    unsigned sink = stage_uses_postgres(stage) ? PLAN_TO_DATABASE : PLAN_TO_EXCHANGE;
+    const struct plan_point *found[32];
+    size_t count = 0;
+    for (size_t i = 0; i < plan_point_count; i++) {
+        const struct plan_point *point = &plan_points[i];
+        bool named =
+            stage->plan->point == NULL || strcmp(point->name, stage->plan->point) == 0;
+        if (named && (point->sinks & sink) != 0) {
+            found[count++] = point;
         }
     }
-    return point;
+    assert_true(count > 0);
+    return found[stage->round % count];
 }
 
 static bool fell_within(struct stage *stage, unsigned ms) {
@@ -142,6 +154,28 @@ void round_both_killed(struct stage *stage) {
     kill_redis(stage);
     stage_kill(stage, 0);
     start_redis(stage);
+}
+
+void round_postgres_killed(struct stage *stage) {
+    traffic(stage);
+    stage_kill_postgres(stage);
+    stage_publish(stage); /* what comes meanwhile waits */
+    stage_start_postgres(stage);
+}
+
+void round_both_lost(struct stage *stage) {
+    traffic(stage);
+    stage_kill_postgres(stage);
+    stage_kill(stage, 0);
+    stage_start_postgres(stage);
+}
+
+void round_all_killed(struct stage *stage) {
+    traffic(stage);
+    stage_kill_postgres(stage);
+    stage_kill(stage, 0);
+    stage_kill_rabbitmq(stage);
+    stage_start_postgres(stage);
 }
 
 static void cut(struct stage *stage, enum stage_link link) {
@@ -217,4 +251,12 @@ void round_anything(struct stage *stage) {
     const unsigned without_redis = 10;
     rounds[chance_below(&stage->chance, stage_uses_redis(stage) ? count : without_redis)](
         stage);
+}
+
+void round_anything_to_postgres(struct stage *stage) {
+    static plan_round *const rounds[] = {
+        round_bridge_killed,  round_host_lost,       round_point,    round_source_cut,
+        round_source_stalled, round_source_slow,     round_sink_cut, round_sink_stalled,
+        round_sink_slow,      round_postgres_killed, round_both_lost};
+    rounds[chance_below(&stage->chance, sizeof rounds / sizeof rounds[0])](stage);
 }

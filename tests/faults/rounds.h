@@ -13,6 +13,9 @@ plan_round round_point;
 plan_round round_rabbitmq_killed;
 plan_round round_redis_killed;
 plan_round round_both_killed; /* Redis and the bridge at once */
+plan_round round_postgres_killed;
+plan_round round_both_lost;  /* PostgreSQL and the bridge at once */
+plan_round round_all_killed; /* these and RabbitMQ */
 plan_round round_source_cut;
 plan_round round_source_stalled;
 plan_round round_source_slow;
@@ -23,5 +26,6 @@ plan_round round_store_cut;
 plan_round round_store_stalled;
 plan_round round_store_slow;
 plan_round round_anything; /* one of them, by chance */
+plan_round round_anything_to_postgres;
 
 #endif

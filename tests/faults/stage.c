@@ -17,6 +17,18 @@
 
 #define STARTED " bridge.started: "
 
+#define EXCHANGE_SINK "sink: {url: 'amqp://127.0.0.1:%u', routing_key: out}"
+/* Each message moves some money, and is written down. The body is "m NUMBER": what is not cannot be cast. */
+#define DATABASE_SINK                                                                    \
+    "quarantine: {exchange: aside}\n"                                                    \
+    "  sink:\n"                                                                          \
+    "    url: 'postgresql://idem@127.0.0.1:%u/idem'\n"                                   \
+    "    batch: 50\n"                                                                    \
+    "    statement: 'WITH m AS (SELECT split_part($1, '' '', 2)::bigint AS n), "         \
+    "w AS (INSERT INTO moved SELECT n FROM m) UPDATE account SET cents = cents + "       \
+    "1 + n * 7919 %% 100000 FROM m WHERE id = n %% 10'\n"                                \
+    "    parameters: [payload]"
+
 static const char *const redis_options[] = {
     "--save", "", "--appendonly", "yes", "--appendfsync", "always", NULL};
 
@@ -31,7 +43,11 @@ void stage_pause(unsigned ms) {
 }
 
 bool stage_uses_redis(const struct stage *stage) {
-    return stage->plan->store != PLAN_EMBEDDED;
+    return stage->plan->store == PLAN_REDIS || stage->plan->store == PLAN_REDIS_TWO;
+}
+
+bool stage_uses_postgres(const struct stage *stage) {
+    return stage->plan->store == PLAN_POSTGRES;
 }
 
 static unsigned port_of(const struct stage *stage, enum stage_link link, size_t index) {
@@ -46,6 +62,10 @@ static unsigned port_of(const struct stage *stage, enum stage_link link, size_t 
 static void write_config(const struct stage *stage, size_t index, char *text,
                          size_t size) {
     char store[64] = "embedded://@DIR@/store";
+    char sink[640];
+    (void)snprintf(sink, sizeof sink,
+                   stage_uses_postgres(stage) ? DATABASE_SINK : EXCHANGE_SINK,
+                   port_of(stage, STAGE_SINK, index));
     if (stage_uses_redis(stage)) {
         (void)snprintf(store, sizeof store, "redis://127.0.0.1:%u",
                        port_of(stage, STAGE_STORE, index));
@@ -55,7 +75,7 @@ static void write_config(const struct stage *stage, size_t index, char *text,
                    "store: {url: '%s', deadline: 200ms}\n"
                    "bridge:\n"
                    "  source: {url: 'amqp://127.0.0.1:%u', queue: in, prefetch: %d}\n"
-                   "  sink: {url: 'amqp://127.0.0.1:%u', routing_key: out}\n"
+                   "  %s\n"
                    "  drain: 5s\n"
                    "rules:\n"
                    "  - name: orders\n"
@@ -65,11 +85,11 @@ static void write_config(const struct stage *stage, size_t index, char *text,
                    "    lease: %dms\n"
                    "    on_store_failure: refuse\n",
                    index + 1, store, port_of(stage, STAGE_SOURCE, index), STAGE_PREFETCH,
-                   port_of(stage, STAGE_SINK, index), STAGE_LEASE_MS);
+                   sink, STAGE_LEASE_MS);
 }
 
 void stage_start(struct stage *stage, size_t index, const char *point) {
-    char config[1024];
+    char config[2048];
     assert_false(stage->up[index]);
     if (point != NULL) {
         assert_int_equal(setenv("IDEM_FAULT", point, 1), 0);
@@ -136,6 +156,20 @@ void stage_kill_rabbitmq(struct stage *stage) {
     stage->client = rabbitmq_connect();
 }
 
+static void open_postgres(struct stage *stage) {
+    postgres_start(&stage->postgres);
+    postgres_do(&stage->postgres,
+                "CREATE TABLE moved (n bigint);"
+                "CREATE TABLE account (id bigint PRIMARY KEY, cents bigint NOT NULL);"
+                "INSERT INTO account SELECT id, 0 FROM generate_series(0, 9) AS id;"
+                "CREATE TABLE idem_inbox (digest bytea PRIMARY KEY, fingerprint bytea,"
+                " first_seen timestamptz NOT NULL, expires timestamptz NOT NULL)");
+    rabbitmq_exchange(stage->client, "aside", "fanout");
+    rabbitmq_queue(stage->client, "aside", NULL);
+    rabbitmq_bind(stage->client, "aside", "aside", "");
+    stage->links[STAGE_SINK] = proxy_start(stage->postgres.port);
+}
+
 void stage_open(struct stage *stage, const struct plan *plan, uint64_t seed) {
     *stage = (struct stage){.plan = plan};
     chance_init(&stage->chance, seed, plan->title);
@@ -144,7 +178,11 @@ void stage_open(struct stage *stage, const struct plan *plan, uint64_t seed) {
     rabbitmq_queue(stage->client, "in", NULL);
     rabbitmq_queue(stage->client, "out", NULL);
     stage->links[STAGE_SOURCE] = proxy_start(rabbitmq_port());
-    stage->links[STAGE_SINK] = proxy_start(rabbitmq_port());
+    if (stage_uses_postgres(stage)) {
+        open_postgres(stage);
+    } else {
+        stage->links[STAGE_SINK] = proxy_start(rabbitmq_port());
+    }
     if (stage_uses_redis(stage)) {
         redis_start(&stage->redis, redis_options);
         stage->links[STAGE_STORE] = proxy_start(stage->redis.port);
@@ -162,6 +200,7 @@ void stage_close(struct stage *stage) {
     if (stage->redis.dir[0] != '\0') {
         redis_remove(&stage->redis);
     }
+    postgres_remove(&stage->postgres);
     if (stage->client != NULL) {
         rabbitmq_disconnect(stage->client);
     }
@@ -199,7 +238,27 @@ void stage_publish_copies(struct stage *stage) {
     stage->copies += COPIES;
 }
 
+void stage_publish_bad(struct stage *stage) {
+    char key[32];
+    (void)snprintf(key, sizeof key, "bad %u", stage->bad++);
+    struct rabbitmq_message message = {
+        .routing_key = "in", .body = "not a number", .key = key};
+    rabbitmq_publish(stage->client, &message);
+}
+
+void stage_kill_postgres(struct stage *stage) {
+    postgres_kill(&stage->postgres);
+    stage->kills++;
+}
+
+void stage_start_postgres(struct stage *stage) {
+    postgres_start(&stage->postgres);
+}
+
 unsigned stage_delivered(struct stage *stage) {
+    if (stage_uses_postgres(stage)) {
+        return (unsigned)postgres_number(&stage->postgres, "SELECT count(*) FROM moved");
+    }
     return rabbitmq_depth(stage->client, "out");
 }
 

@@ -6,6 +6,7 @@
 #include "bridge.h"
 #include "chance.h"
 #include "plan.h"
+#include "postgres.h"
 #include "proxy.h"
 #include "rabbitmq.h"
 #include "redis.h"
@@ -22,6 +23,7 @@ struct stage {
     struct chance chance;
     struct rabbitmq *client;
     struct redis_server redis;
+    struct postgres_server postgres;
     struct proxy
         *links[STAGE_LINKS]; /* the first bridge's; the second connects directly */
     struct bridge *bridges[STAGE_BRIDGES_MAX];
@@ -31,7 +33,8 @@ struct stage {
     unsigned round;
     unsigned unique; /* published: numbers 0 to unique - 1 */
     unsigned copies; /* published in all */
-    unsigned kills;  /* processes: bridges, RabbitMQ, Redis */
+    unsigned bad;    /* published for the quarantine */
+    unsigned kills;  /* processes: bridges, RabbitMQ, Redis, PostgreSQL */
     unsigned cuts; /* connections cut, stalled or slowed; processes stopped for a while */
 };
 
@@ -65,6 +68,14 @@ void stage_kill(struct stage *stage, size_t index);
 bool stage_fell(struct stage *stage, size_t index);
 
 bool stage_uses_redis(const struct stage *stage);
+bool stage_uses_postgres(const struct stage *stage);
+
+/* A message that the database refuses; it goes to the quarantine, and counts nowhere. */
+void stage_publish_bad(struct stage *stage);
+
+/* The server and all its processes; then the same one again. */
+void stage_kill_postgres(struct stage *stage);
+void stage_start_postgres(struct stage *stage);
 
 /* The client does not survive a RabbitMQ that is killed. */
 void stage_kill_rabbitmq(struct stage *stage);

@@ -142,6 +142,32 @@ static void describe(const struct book *book) {
     }
 }
 
+/* What each message moves, as the statement has it: see stage.c. */
+static void check_accounts(struct tally *tally, const struct stage *stage) {
+    long long expected[10] = {0};
+    for (long long n = 0; n < (long long)stage->unique; n++) {
+        expected[n % 10] += 1 + n * 7919 % 100000;
+    }
+    for (int id = 0; id < 10; id++) {
+        char sql[64];
+        (void)snprintf(sql, sizeof sql, "SELECT cents FROM account WHERE id = %d", id);
+        long long cents = postgres_number(&stage->postgres, sql);
+        tally->balance += cents;
+        tally->astray += llabs(cents - expected[id]);
+    }
+}
+
+static void take_moved(struct book *book, const struct stage *stage) {
+    PGconn *connection = postgres_connect(&stage->postgres);
+    PGresult *result = PQexec(connection, "SELECT 'm ' || n FROM moved");
+    assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
+    for (int row = 0; row < PQntuples(result); row++) {
+        arrived(book, PQgetvalue(result, row, 0));
+    }
+    PQclear(result);
+    PQfinish(connection);
+}
+
 void tally_take(struct tally *tally, struct stage *stage) {
     struct book book;
     *tally = (struct tally){.kills = stage->kills,
@@ -149,7 +175,12 @@ void tally_take(struct tally *tally, struct stage *stage) {
                             .unique = stage->unique,
                             .copies = stage->copies};
     open_book(&book, stage->unique, tally);
-    rabbitmq_take_all(stage->client, "out", arrived, &book);
+    if (stage_uses_postgres(stage)) {
+        take_moved(&book, stage);
+        check_accounts(tally, stage);
+    } else {
+        rabbitmq_take_all(stage->client, "out", arrived, &book);
+    }
     for (size_t i = 0; i < stage->bridge_count; i++) {
         read_log(&book, stage->bridges[i]);
     }
@@ -168,12 +199,14 @@ void tally_take(struct tally *tally, struct stage *stage) {
      * leaves a prefetch in doubt, and again where it lasts for longer than the leases. */
     unsigned most =
         2 * (stage->kills + stage->cuts) * STAGE_PREFETCH * (unsigned)stage->bridge_count;
+    most = stage_uses_postgres(stage) ? 0 : most;
     tally->excessive = tally->doubts > most ? tally->doubts - most : 0;
 }
 
 bool tally_is_clean(const struct tally *tally) {
     return tally->missing == 0 && tally->unaccounted == 0 && tally->excessive == 0 &&
-           tally->late == 0 && tally->alien == 0 && tally->unexpected == 0;
+           tally->late == 0 && tally->alien == 0 && tally->unexpected == 0 &&
+           tally->astray == 0;
 }
 
 void tally_print_head(void) {
@@ -201,4 +234,6 @@ void tally_add(struct tally *sum, const struct tally *tally) {
     sum->late += tally->late;
     sum->alien += tally->alien;
     sum->unexpected += tally->unexpected;
+    sum->balance += tally->balance;
+    sum->astray += tally->astray;
 }

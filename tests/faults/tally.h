@@ -19,6 +19,8 @@ struct tally {
     unsigned late;      /* copies delivered although everything had long been through */
     unsigned alien;     /* arrivals that nobody published */
     unsigned unexpected; /* bridges that met an event which their state does not know */
+    long long balance;   /* cents in the database's accounts */
+    long long astray;    /* cents that are not where they should be */
 };
 
 /* Empties the sink queue and reads the bridges' logs. */

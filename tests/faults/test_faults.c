@@ -40,9 +40,9 @@ static void judge(const struct tally *tally) {
     if (!tally_is_clean(tally)) {
         fail_msg("%u missing; %u twice, of which %u nobody had in doubt; %u doubts more "
                  "than the disturbances explain; %u late copies; %u that nobody "
-                 "published; %u bridges met an unexpected event",
+                 "published; %u bridges met an unexpected event; %lld cents astray",
                  tally->missing, tally->twice, tally->unaccounted, tally->excessive,
-                 tally->late, tally->alien, tally->unexpected);
+                 tally->late, tally->alien, tally->unexpected, tally->astray);
     }
 }
 
@@ -134,6 +134,9 @@ static void print_table(void) {
         }
     }
     tally_print("**all**", &sum);
+    (void)printf("\nIn the accounts: %lld.%02lld, of which astray: %lld.%02lld\n",
+                 sum.balance / 100, sum.balance % 100, sum.astray / 100,
+                 sum.astray % 100);
 }
 
 static size_t collect(struct CMUnitTest *tests) {
@@ -170,6 +173,9 @@ int main(int argc, char **argv) {
     run.seed = choose_seed();
     if (!redis_installed()) {
         return rabbitmq_missing("redis-server");
+    }
+    if (!postgres_installed()) {
+        return rabbitmq_missing("PostgreSQL");
     }
     if (rabbitmq_cannot_run(&status)) {
         return status;

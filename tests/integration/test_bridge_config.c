@@ -60,12 +60,38 @@ static void several_workers_need_a_shared_store(void **state) {
 
 static void what_is_not_there_yet_is_refused(void **state) {
     (void)state;
-    expect(STORE
-           "bridge:\n" SOURCE
-           "  sink: {url: 'postgresql://h/db', statement: 'INSERT INTO t VALUES (1)'}\n",
-           "--check", 2, "no PostgreSQL sink");
     expect(STORE "bridge:\n" SOURCE SINK RULE "    on_duplicate: replay\n", "--check", 2,
            "stores no results");
+}
+
+static void check_database(const char *more, int status, const char *says) {
+    char config[1024];
+    (void)snprintf(config, sizeof config,
+                   "bridge:\n" SOURCE "  workers: 3\n  sink:\n%s" RULE, more);
+    expect(config, "--check", status, says);
+}
+
+static void a_database_is_checked_without_connecting(void **state) {
+    static const char good[] = "    url: 'postgresql://u:pass@h/d'\n"
+                               "    statement: 'SELECT $1, ''$9'', \"$8\" -- $7'\n"
+                               "    parameters: [key]\n";
+    (void)state;
+    check_database(good, 0, ": ok");
+    check_database("    url: 'postgresql://u:pass@h/d'\n    statement: 'SELECT $1, $2'\n"
+                   "    parameters: [key]\n",
+                   2, "it has 2 parameters ($1 to $2), but parameters lists 1");
+    check_database(
+        "    url: 'postgresql://u:pass@h/d?sslmod=x'\n    statement: SELECT 1\n", 2,
+        "sslmode=verify-full");
+    check_database("    url: 'postgresql://h/d'\n    statement: SELECT 1\n"
+                   "    inbox: 'a b'\n",
+                   2, "write NAME or SCHEMA.NAME");
+    check_database("    url: 'postgresql://h/d'\n    statement: SELECT 1\n"
+                   "    ca_file: /etc/ca.pem\n",
+                   2, "sslrootcert=");
+    check_database("    url: 'postgresql://h/d'\n    statement: SELECT 1\n"
+                   "    password_env: IDEM_TEST_NOT_SET\n",
+                   2, "IDEM_TEST_NOT_SET");
 }
 
 static void a_malformed_url_is_refused(void **state) {
@@ -140,6 +166,7 @@ int main(void) {
         TEST(unknown_keys_are_refused),
         TEST(several_workers_need_a_shared_store),
         TEST(what_is_not_there_yet_is_refused),
+        TEST(a_database_is_checked_without_connecting),
         TEST(a_malformed_url_is_refused),
         TEST(a_queue_that_is_not_there_is_an_error_at_start),
         TEST(an_exchange_that_is_not_there_is_an_error_at_start),

@@ -7,7 +7,7 @@ BEGIN {
   for (i = 1; i <= count; i++) { rank[order[i]] = i }
 
   split("span error clock log version", names, " ");       for (i in names) { layer[names[i]] = "base" }
-  split("digest message number rule identity", names, " "); for (i in names) { layer[names[i]] = "key" }
+  split("digest message number rule identity parameter", names, " "); for (i in names) { layer[names[i]] = "key" }
   layer["verdict"] = "decide"; layer["store"] = "store"
   layer["receiver"] = "receiver"; layer["inbox"] = "receiver"; layer["config"] = "config"
 }

@@ -10,11 +10,11 @@
     }
 #define CONNECTION_ROWS(end)                                                             \
     CONNECTION_ROW(end, user_env, "the user of the URL",                                 \
-                   "AMQP: environment variable that holds the user."),                   \
+                   "Environment variable that holds the user."),                         \
         CONNECTION_ROW(end, password_env, "the password of the URL",                     \
-                       "AMQP: environment variable that holds the password."),           \
+                       "Environment variable that holds the password."),                 \
         CONNECTION_ROW(end, password_file, "the password of the URL",                    \
-                       "AMQP: file whose first line is the password."),                  \
+                       "File whose first line is the password."),                        \
         CONNECTION_ROW(end, ca_file, "the system's authorities",                         \
                        "`amqps://`: file of the certificates that the broker's is "      \
                        "checked against."),                                              \
@@ -88,8 +88,25 @@ static const struct idem_schema_row rows[] = {
      .type = IDEM_SCHEMA_PARAMETERS,
      .absent = "none",
      .offset = CONFIG(bridge.sink),
-     .meaning = "PostgreSQL: what $1, $2, ... stand for: `key` (the idempotency key), "
-                "`payload` (the body) or any other extractor."},
+     .meaning =
+         "PostgreSQL: what $1, $2, ... stand for: `key` (the idempotency key), "
+         "`payload` (the body), `digest` (16 bytes that stand for scope and key) or "
+         "any other extractor; what a message does not have is null."},
+    {.path = "bridge.sink.inbox",
+     .type = IDEM_SCHEMA_TEXT,
+     .fallback = "idem_inbox",
+     .min = 1,
+     .offset = CONFIG(bridge.sink.inbox),
+     .meaning = "PostgreSQL: the table of the keys' records, `NAME` or `SCHEMA.NAME`; "
+                "`bridge.declare` makes it."},
+    {.path = "bridge.sink.batch",
+     .type = IDEM_SCHEMA_UNSIGNED,
+     .fallback = "1000",
+     .min = 1,
+     .max = 10000,
+     .offset = CONFIG(bridge.sink.batch),
+     .meaning = "PostgreSQL: how many messages share a transaction at most; those that "
+                "are there are not kept waiting for more."},
     {.path = "bridge.quarantine",
      .type = IDEM_SCHEMA_MAPPING,
      .absent = "none",

@@ -34,6 +34,8 @@ struct idem_endpoint_config {
     char *statement;
     char *parameters[IDEM_EXTRACTORS_MAX]; /* "key", or an extractor that parses */
     size_t parameter_count;
+    char *inbox; /* a database: the table of records */
+    unsigned batch;
 };
 
 struct idem_config {

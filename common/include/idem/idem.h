@@ -12,6 +12,7 @@
 #include <idem/log.h>
 #include <idem/message.h>
 #include <idem/number.h>
+#include <idem/parameter.h>
 #include <idem/receiver.h>
 #include <idem/rule.h>
 #include <idem/span.h>

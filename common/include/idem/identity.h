@@ -56,8 +56,14 @@ IDEM_API void idem_scope_describe(const struct idem_rule *rule,
                                   struct idem_workspace *workspace, char *text,
                                   size_t size);
 
-/* The value to propagate downstream under rule->propagate. As it came (single printable UTF-8 key
- * part), else, and always with a hop, the lower-case hexadecimal digest (of hop and key digest).
+/* The key as a text: as it came where it is one printable UTF-8 part, else the lower-case hexadecimal
+ * digest. Returns the length; out holds at least IDEM_KEY_MAX + 1 bytes. */
+IDEM_API size_t idem_key_text(const struct idem_digest *digest,
+                              const struct idem_key_part *parts, size_t parts_count,
+                              char *out, size_t size);
+
+/* The value to propagate downstream under rule->propagate: the key's text or, with a hop, the
+ * lower-case hexadecimal digest of hop and key digest.
  * Returns the length; out holds at least IDEM_KEY_MAX + 1 bytes. 0: nothing to propagate. */
 IDEM_API size_t idem_propagated_key(const struct idem_rule *rule,
                                     const struct idem_secret *secret,

@@ -43,6 +43,7 @@ struct idem_receiver_options {
      * copy meanwhile for in flight. For one that cannot, a claim of its own that turns out to have been made
      * after all, and that nobody is delivering, goes to the next copy. */
     bool completes_unprotected;
+    bool keeps_keys; /* idem_receiver_key tells the key of each copy that was claimed */
 };
 
 /* One copy on its way: the caller's storage, filled by idem_receiver_submit. Keep it where it is until
@@ -109,6 +110,12 @@ IDEM_API void idem_receiver_submit(struct idem_receiver *receiver,
 IDEM_API size_t idem_receiver_propagation(const struct idem_receiver *receiver,
                                           const struct idem_delivery *delivery,
                                           const char *const **as, const char **text);
+
+/* The key of the copy as a text, under the same terms: see idem_key_text. 0: it has none, or the option
+ * keeps_keys is off. */
+IDEM_API size_t idem_receiver_key(const struct idem_receiver *receiver,
+                                  const struct idem_delivery *delivery,
+                                  const char **text);
 
 /* The delivery is certain: make the record done. settled may be NULL. Call it before the source is
  * acknowledged, never before the delivery is certain. Clears delivery->claimed; where it is not set,

@@ -96,6 +96,8 @@ struct idem_claim {
     /* A sliding window: a live done record of no other fingerprint is kept until now + extend_ms at least.
      * 0: it ends when it would have ended. */
     int64_t extend_ms;
+    int64_t
+        ttl_ms; /* what its completion will ask for: for stores in which both are one step */
 };
 
 struct idem_completion {

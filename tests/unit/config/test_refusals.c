@@ -316,6 +316,12 @@ static void sinks_that_mix_two_kinds(void **state) {
         {"3: bridge.sink.routing_key: has no meaning with the sink's URL, which is for "
          "PostgreSQL; remove it",
          SOURCE "  sink: {url: 'postgresql://h', routing_key: r, statement: SELECT 1}\n"},
+        {"3: bridge.sink.inbox: has no meaning with the sink's URL, which is for AMQP; "
+         "remove it",
+         SOURCE "  sink: {url: 'amqp://h', inbox: t}\n"},
+        {"3: bridge.sink.batch: has no meaning with the sink's URL, which is for AMQP; "
+         "remove it",
+         SOURCE "  sink: {url: 'amqp://h', batch: 7}\n"},
         {"3: bridge.sink.parameters: one value where a list belongs", SOURCE
          "  sink: {url: 'postgresql://h', statement: SELECT 1, parameters: key}\n"},
         {"3: bridge.sink.parameters: a mapping where a list belongs; write [key, "
@@ -325,7 +331,8 @@ static void sinks_that_mix_two_kinds(void **state) {
         {"3: bridge.sink.statement: is missing; a PostgreSQL sink needs it, as in INSERT "
          "INTO orders(id, body) VALUES ($1, $2)",
          SOURCE "  sink: {url: 'postgresql://h'}\n"},
-        {"3: bridge.sink.parameters: unknown extractor \"body\"; " KNOWN,
+        {"3: bridge.sink.parameters: unknown extractor \"body\"; " KNOWN
+         "; a parameter can also be key or digest",
          SOURCE "  sink: {url: 'postgresql://h', parameters: [key, body]}\n"},
     };
     (void)state;
