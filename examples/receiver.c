@@ -11,8 +11,13 @@
 
 #include <idem/inbox.h>
 
+#if __has_include(<rabbitmq-c/amqp.h>) /* since rabbitmq-c 0.12 */
+#include <rabbitmq-c/amqp.h>
+#include <rabbitmq-c/tcp_socket.h>
+#else
 #include <amqp.h>
 #include <amqp_tcp_socket.h>
+#endif
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
