@@ -156,8 +156,9 @@ $(BENCH_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BENCH_SUPPORT) $(B
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(BRIDGE_LIBS)
 
-# Its proxy is the tests'.
-$(BUILD)/tests/bench/bench_park: $(SUPPORT_OBJ)
-$(BUILD)/tests/bench/bench_park: private LIB_LIBS := $(BUILD)/libidem.a $(LIB_LIBS) $(TEST_LIBS)
+# Their proxy, bridge and database are the tests'.
+BENCH_WITH_SUPPORT := $(BUILD)/tests/bench/bench_park $(BUILD)/tests/bench/bench_postgres
+$(BENCH_WITH_SUPPORT): $(SUPPORT_OBJ)
+$(BENCH_WITH_SUPPORT): private LIB_LIBS := $(BUILD)/libidem.a $(LIB_LIBS) $(TEST_LIBS)
 
 .PHONY: check tests unit asan tsan valgrind check-debian13 faults-quick faults bench fuzz lint format

@@ -34,6 +34,12 @@ enum idem_code idem_bridge_check_rules(const struct idem_config *config,
                                "example {all: [PRODUCER, NUMBER]}",
                                error);
         }
+        if (rule->ttl_from == IDEM_TTL_FROM_LAST && is_database(config)) {
+            return unsupported(config, rule, "ttl_from",
+                               "a PostgreSQL sink writes a record once, with its effect; "
+                               "use ttl_from: first",
+                               error);
+        }
         if (rule->policies.on_duplicate == IDEM_ACTION_REPLAY) {
             return unsupported(config, rule, "on_duplicate",
                                "this version of the bridge stores no results to "

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # make bench: decisions on the caller's thread, the Redis store beside a bare hiredis loop, the bridge beside
-# RabbitMQ's Shovel, then Mosquitto with the plugin beside the bare broker, with the embedded store and with a
+# RabbitMQ's Shovel and into PostgreSQL, then Mosquitto with the plugin beside the bare broker, with the embedded store and with a
 # Redis that is a millisecond away.
 # KEYS (1000000), SAMPLES (100000), MESSAGES (100000) and ROUNDS (5) change how much.
 set -euo pipefail
@@ -51,6 +51,8 @@ mkdir "$dir/rabbitmq"
 tests/rabbitmq.sh start "$dir/rabbitmq" rabbitmq_shovel
 "$build/tests/bench/bench_bridge" "$dir/rabbitmq" "$build/idem-bridge" "$dir/redis.sock" "$dir" \
   "${MESSAGES:-100000}" "${ROUNDS:-5}"
+echo
+"$build/tests/bench/bench_postgres" "$(cat "$dir/rabbitmq/port")" "$((${MESSAGES:-100000} / 5))" "${ROUNDS:-5}"
 tests/rabbitmq.sh stop "$dir/rabbitmq"
 kill $redis_pid
 wait $redis_pid || true
