@@ -17,7 +17,10 @@ static const char rules[] =
     "     on_store_failure: refuse}\n"
     "  - {name: places, match: {topic: place/+}, key: 'topic:2', scope: rule,\n"
     "     fingerprint: payload, propagate: {as: idempotency-key}}\n"
-    "  - {name: states, match: {topic: states/#}, strategy: natural}\n";
+    "  - {name: states, match: {topic: states/#}, strategy: natural}\n"
+    "  - {name: counters, match: {topic: counters/#}, scope: global, strategy: "
+    "sequence,\n"
+    "     sequence: {epoch: 'topic:2', number: 'topic:3', window: 8}}\n";
 
 static void write_config(char config[CONFIG_SIZE], const char *instance, unsigned port,
                          const char *store) {
