@@ -47,3 +47,29 @@ void idem_number_identify(struct idem_number *number, const struct idem_secret *
         idem_span_of(count, sizeof count)};
     idem_digest_of(&number->message, secret, IDEM_DOMAIN_NUMBER, spans, 2);
 }
+
+static enum idem_gap gap_terms(enum idem_action on_gap, bool can_hold) {
+    switch (on_gap) {
+    case IDEM_ACTION_HOLD:
+        return can_hold ? IDEM_GAP_HOLD : IDEM_GAP_ACCEPT;
+    case IDEM_ACTION_REJECT:
+        return IDEM_GAP_REJECT;
+    case IDEM_ACTION_DELIVER:
+    case IDEM_ACTION_DROP:
+    case IDEM_ACTION_QUARANTINE:
+    case IDEM_ACTION_REPLAY:
+    case IDEM_ACTION_REFUSE:
+        break;
+    }
+    return IDEM_GAP_ACCEPT;
+}
+
+struct idem_sequence_terms idem_rule_terms(const struct idem_rule *rule, bool can_hold) {
+    return (struct idem_sequence_terms){
+        .on_gap = gap_terms(rule->policies.on_gap, can_hold),
+        .require_zero = rule->sequence.on_unknown == IDEM_UNKNOWN_REQUIRE_ZERO,
+        .hold_ms = rule->sequence.hold_ms,
+        .hold_numbers = rule->sequence.hold_numbers,
+        .ttl_ms = rule->ttl_ms,
+    };
+}

@@ -195,35 +195,6 @@ static bool keep_propagation(struct idem_flight *flight,
     return true;
 }
 
-/* An adapter that cannot keep a copy back cannot wait for what is missing either. */
-static enum idem_gap gap_terms(const struct idem_receiver *receiver,
-                               enum idem_action on_gap) {
-    switch (on_gap) {
-    case IDEM_ACTION_HOLD:
-        return receiver->can_hold ? IDEM_GAP_HOLD : IDEM_GAP_ACCEPT;
-    case IDEM_ACTION_REJECT:
-        return IDEM_GAP_REJECT;
-    case IDEM_ACTION_DELIVER:
-    case IDEM_ACTION_DROP:
-    case IDEM_ACTION_QUARANTINE:
-    case IDEM_ACTION_REPLAY:
-    case IDEM_ACTION_REFUSE:
-        break;
-    }
-    return IDEM_GAP_ACCEPT;
-}
-
-static struct idem_sequence_terms terms_of(const struct idem_receiver *receiver,
-                                           const struct idem_rule *rule) {
-    return (struct idem_sequence_terms){
-        .on_gap = gap_terms(receiver, rule->policies.on_gap),
-        .require_zero = rule->sequence.on_unknown == IDEM_UNKNOWN_REQUIRE_ZERO,
-        .hold_ms = rule->sequence.hold_ms,
-        .hold_numbers = rule->sequence.hold_numbers,
-        .ttl_ms = rule->ttl_ms,
-    };
-}
-
 static void claim(struct idem_receiver *receiver, struct idem_flight *flight,
                   int64_t now_ms) {
     const struct idem_delivery *delivery = flight->delivery;
@@ -231,7 +202,7 @@ static void claim(struct idem_receiver *receiver, struct idem_flight *flight,
     const struct idem_claim claim = {
         .digest = delivery->number.present ? delivery->producer : delivery->digest,
         .number = delivery->number,
-        .terms = terms_of(receiver, rule),
+        .terms = idem_rule_terms(rule, receiver->can_hold),
         .fingerprint = delivery->fingerprint,
         .has_fingerprint = delivery->has_fingerprint,
         .durable = receiver->durable,

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Numbers of producers through the bridge: a real RabbitMQ, both stores, gaps that are waited for, bridges
- * killed and side by side, and Kafka's producer as the example has it. */
+ * killed and side by side. */
 #include "bridge.h"
-#include "profile.h"
 #include "rabbitmq_tally.h"
 #include "redis.h"
 
@@ -17,10 +16,8 @@ static int set_up(void **state) {
     (void)state;
     redis_start(&redis, NULL);
     client = rabbitmq_connect();
-    rabbitmq_queue(client, "in", "x-dead-letter-exchange= "
-                                 "x-dead-letter-routing-key=dead");
+    rabbitmq_queue(client, "in", NULL);
     rabbitmq_queue(client, "out", NULL);
-    rabbitmq_queue(client, "dead", NULL);
     rabbitmq_queue(client, "aside", NULL);
     rabbitmq_exchange(client, "quarantine", "fanout");
     rabbitmq_bind(client, "aside", "quarantine", "");
@@ -53,6 +50,7 @@ static struct bridge *start(const char *instance, bool shared, const char *seque
         "    match: {queue: in}\n"
         "    strategy: sequence\n"
         "    scope: global\n"
+        "    lease: 2s\n"
         "    sequence: {producer: property:p, epoch: property:e, number: property:n%s}\n",
         instance, store, sequence);
     struct bridge *bridge = bridge_start(config, 0);
@@ -107,8 +105,8 @@ static void windows_and_epochs_with_redis(void **state) {
 static void a_number_waits_for_those_it_leaves_out(void **state) {
     static const unsigned order[] = {4, 2, 1, 3, 0, 5};
     (void)state;
-    struct bridge *bridge = start(
-        "one", false, ", on_gap: hold, hold_time: 60s, on_unknown: require_zero");
+    struct bridge *bridge =
+        start("one", false, ", on_gap: hold, hold_time: 60s, on_unknown: require_zero");
     for (size_t i = 0; i < 6; i++) {
         publish(0, order[i]);
     }
@@ -133,13 +131,14 @@ static void what_never_comes_is_waited_for_as_long_as_it_says(void **state) {
     bridge_run_until_through(bridge, client, "in");
 }
 
-static void a_gap_is_dead_lettered(void **state) {
+static void what_leaves_numbers_out_is_refused(void **state) {
     (void)state;
     struct bridge *bridge = start("one", false, ", on_gap: reject");
     publish(0, 1);
     expect("out", "0.1");
     publish(0, 3);
-    expect("dead", "0.3");
+    expect("aside", "0.3");
+    assert_string_equal(rabbitmq_header(client, "x-idem-reason"), "gap");
     publish(0, 2);
     expect("out", "0.2");
     bridge_run_until_through(bridge, client, "in");
@@ -192,7 +191,8 @@ static void two_bridges_on_one_producer_lose_no_number(void **state) {
     bridge_stop(two, EXIT_SUCCESS);
     bridge_run_until_through(one, client, "in");
     tally_check(client, "out", numbers,
-                bridge_logged(one, "copy.in_doubt") + bridge_logged(two, "copy.in_doubt"));
+                bridge_logged(one, "copy.in_doubt") +
+                    bridge_logged(two, "copy.in_doubt"));
 }
 
 int main(void) {
@@ -209,7 +209,7 @@ int main(void) {
         TEST(windows_and_epochs_with_redis),
         TEST(a_number_waits_for_those_it_leaves_out),
         TEST(what_never_comes_is_waited_for_as_long_as_it_says),
-        TEST(a_gap_is_dead_lettered),
+        TEST(what_leaves_numbers_out_is_refused),
         TEST(a_bridge_killed_again_and_again_loses_no_number),
         TEST(two_bridges_on_one_producer_lose_no_number),
     };

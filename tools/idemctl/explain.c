@@ -65,8 +65,8 @@ static const char *form_of(const struct idem_extractor *extractor, char *out,
     return out;
 }
 
-static void add_parts(struct json_object *report, const struct idem_key_part *parts,
-                      size_t count) {
+static void add_parts(struct json_object *report, const char *name,
+                      const struct idem_key_part *parts, size_t count) {
     struct json_object *list = json_object_new_array();
     for (size_t i = 0; i < count; i++) {
         char form[512];
@@ -81,7 +81,7 @@ static void add_parts(struct json_object *report, const struct idem_key_part *pa
                        form_of(parts[i].extractor, form, sizeof form), value);
         (void)json_object_array_add(list, json_object_new_string(line));
     }
-    (void)json_object_object_add(report, "key", list);
+    (void)json_object_object_add(report, name, list);
 }
 
 static void add_time(struct json_object *report, const char *name, int64_t ms) {
@@ -109,6 +109,7 @@ static void add_ttl(struct json_object *report, const struct idem_rule *rule,
 struct looked_up {
     enum idem_code code;
     struct idem_record record;
+    uint8_t state[IDEM_SEQUENCE_STATE_MAX]; /* of a sequence */
 };
 
 static void note(void *arg, const struct idem_answer *answer) {
@@ -116,7 +117,12 @@ static void note(void *arg, const struct idem_answer *answer) {
     found->code = answer->code;
     if (answer->code == IDEM_OK) {
         found->record = answer->record;
-        found->record.result = idem_span_of(NULL, 0); /* borrowed, and not shown */
+        found->record.result = idem_span_of(NULL, 0); /* borrowed, and not shown, */
+        if (answer->record.state == IDEM_RECORD_SEQUENCE &&
+            answer->record.result.len <= sizeof found->state) { /* but for this */
+            found->record.result = idem_span_of(found->state, answer->record.result.len);
+            memcpy(found->state, answer->record.result.data, answer->record.result.len);
+        }
     } else {
         found->record.state = IDEM_RECORD_NONE;
     }
@@ -187,6 +193,110 @@ static void add_record(struct json_object *report, const struct idem_record *rec
              record->until_ms);
 }
 
+static void add_number(struct json_object *report, const char *name, uint64_t value) {
+    char text[24];
+    (void)snprintf(text, sizeof text, "%" PRIu64, value);
+    add(report, name, text);
+}
+
+static void add_known(struct json_object *report,
+                      const struct idem_sequence_report *known) {
+    char text[128];
+    add_number(report, "epoch_now", known->epoch);
+    if (known->has_mark) {
+        add_number(report, "mark", known->mark);
+    } else {
+        add(report, "mark", "none delivered yet");
+    }
+    (void)snprintf(text, sizeof text, "%zu in flight, %zu given back", known->claimed,
+                   known->given_back);
+    add(report, "open", text);
+}
+
+static const char *standing(const struct idem_answer *answer, enum idem_reason *reason) {
+    switch (answer->outcome) {
+    case IDEM_CLAIM_NEW:
+        *reason = answer->skipped > 0 ? IDEM_REASON_AFTER_GAP : IDEM_REASON_NEW;
+        return "not seen";
+    case IDEM_CLAIM_TAKEN_OVER:
+        *reason = IDEM_REASON_IN_DOUBT;
+        return "claimed, and its lease is over";
+    case IDEM_CLAIM_IN_FLIGHT:
+        *reason = IDEM_REASON_IN_FLIGHT;
+        return "claimed";
+    case IDEM_CLAIM_FENCED:
+        *reason = IDEM_REASON_FENCED;
+        return "of an epoch that is over";
+    case IDEM_CLAIM_GAP:
+        *reason = IDEM_REASON_GAP;
+        return "not seen, and leaves numbers out";
+    case IDEM_CLAIM_DONE:
+    case IDEM_CLAIM_OUTCOME_COUNT:
+        break;
+    }
+    *reason = IDEM_REASON_DUPLICATE;
+    return "delivered, or below the window";
+}
+
+static enum ctl_exit add_sequence(struct json_object *report,
+                                  const struct idem_rule *rule,
+                                  const struct idem_identity *identity,
+                                  const struct idem_record *record) {
+    const struct idem_claim claim = {.number = identity->number,
+                                     .terms = idem_rule_terms(rule, true),
+                                     .now_ms = idem_clock_wall_ms(),
+                                     .lease_ms = rule->lease_ms};
+    struct idem_sequence_report known;
+    struct idem_answer answer;
+    enum idem_reason reason = IDEM_REASON_NEW;
+    enum idem_code code = idem_sequence_preview(record, &claim, &answer, &known);
+    if (code != IDEM_OK) {
+        ctl_complain("store: %s", idem_code_text(code));
+        return CTL_STORE;
+    }
+    if (record->state != IDEM_RECORD_NONE) {
+        add_known(report, &known);
+    }
+    add(report, "standing", standing(&answer, &reason));
+    if (answer.skipped > 0) {
+        add_number(report, "left_out", answer.skipped);
+    }
+    add_verdict(report, rule, reason);
+    return CTL_OK;
+}
+
+static const char *missing_text(enum idem_identity_status status) {
+    switch (status) {
+    case IDEM_IDENTITY_NO_SCOPE:
+        return "none: the scope has no value";
+    case IDEM_IDENTITY_NO_NUMBER:
+        return "none: epoch or number is no whole number in range";
+    case IDEM_IDENTITY_OK:
+    case IDEM_IDENTITY_NO_KEY:
+        break;
+    }
+    return "none: no extractor yielded a value";
+}
+
+/* What of the report a key and a number have each of its own. */
+static void add_identity(struct json_object *report,
+                         const struct idem_identity *identity) {
+    char text[IDEM_DIGEST_HEX_SIZE];
+    if (identity->number.present) {
+        add_number(report, "epoch", identity->number.epoch);
+        add_number(report, "number", identity->number.value);
+        idem_digest_hex(&identity->producer, text);
+        add(report, "digest", text);
+        return;
+    }
+    idem_digest_hex(&identity->digest, text);
+    add(report, "digest", text);
+    if (identity->has_fingerprint) {
+        idem_digest_hex(&identity->fingerprint, text);
+    }
+    add(report, "fingerprint", identity->has_fingerprint ? text : "none");
+}
+
 static enum ctl_exit explain_keyed(const struct idem_config *config,
                                    const struct sample *sample,
                                    const struct idem_rule *rule,
@@ -200,31 +310,31 @@ static enum ctl_exit explain_keyed(const struct idem_config *config,
     idem_identify(&identity, rule, &config->rules.secret, &sample->message, workspace,
                   parts, &count);
     if (identity.status != IDEM_IDENTITY_OK) {
-        add(report, "key",
-            identity.status == IDEM_IDENTITY_NO_KEY ? "none: no extractor yielded a value"
-                                                    : "none: the scope has no value");
+        add(report, "key", missing_text(identity.status));
         add_verdict(report, rule, IDEM_REASON_MISSING_KEY);
         return CTL_OK;
     }
-    add_parts(report, parts, count);
+    add_parts(report, rule->strategy == IDEM_STRATEGY_SEQUENCE ? "producer" : "key",
+              parts, count);
     idem_scope_describe(rule, &sample->message, workspace, text, sizeof text);
     add(report, "scope", text);
-    idem_digest_hex(&identity.digest, text);
-    add(report, "digest", text);
-    if (identity.has_fingerprint) {
-        idem_digest_hex(&identity.fingerprint, text);
-    }
-    add(report, "fingerprint", identity.has_fingerprint ? text : "none");
+    add_identity(report, &identity);
     add_ttl(report, rule, &sample->message);
     if (sample->no_store) {
         return CTL_OK;
     }
-    enum ctl_exit result = look_up(config, &identity.digest, &found);
-    if (result == CTL_OK) {
-        add_record(report, &found.record);
-        add_verdict(report, rule, reason_now(&found.record, &identity));
+    bool numbered = identity.number.present;
+    enum ctl_exit result =
+        look_up(config, numbered ? &identity.producer : &identity.digest, &found);
+    if (result != CTL_OK) {
+        return result;
     }
-    return result;
+    add_record(report, &found.record);
+    if (numbered) {
+        return add_sequence(report, rule, &identity, &found.record);
+    }
+    add_verdict(report, rule, reason_now(&found.record, &identity));
+    return CTL_OK;
 }
 
 static enum ctl_exit explain(const struct idem_config *config,
@@ -246,9 +356,6 @@ static enum ctl_exit explain(const struct idem_config *config,
         return CTL_OK;
     }
     add(report, "strategy", rule->strategy == IDEM_STRATEGY_KEY ? "key" : "sequence");
-    if (rule->strategy == IDEM_STRATEGY_SEQUENCE) {
-        return CTL_OK;
-    }
     if (idem_workspace_open(&workspace) != IDEM_OK) {
         ctl_complain("out of memory");
         return CTL_STORE;

@@ -163,6 +163,11 @@ IDEM_API const struct idem_rule *idem_ruleset_match(const struct idem_ruleset *s
 IDEM_API int64_t idem_rule_ttl(const struct idem_rule *rule,
                                const struct idem_message *message);
 
+/* On what terms numbers are claimed under a rule of strategy sequence. An adapter that cannot keep a copy
+ * back (can_hold) cannot wait for what is missing either. Pure. */
+IDEM_API struct idem_sequence_terms idem_rule_terms(const struct idem_rule *rule,
+                                                    bool can_hold);
+
 /* Frees what the set owns, not the set itself; accepts a zeroed one. */
 IDEM_API void idem_ruleset_fini(struct idem_ruleset *set);
 IDEM_API void idem_rule_fini(struct idem_rule *rule);

@@ -189,6 +189,26 @@ struct idem_store_ops {
     void (*close)(struct idem_store *store);
 };
 
+/* What a sequence record knows of its producer. */
+struct idem_sequence_report {
+    uint64_t epoch;
+    bool has_mark;
+    uint64_t mark; /* the highest number that was delivered for certain */
+    bool has_top;
+    uint64_t top;      /* the highest one that was ever claimed */
+    size_t claimed;    /* numbers that are claimed and not settled */
+    size_t given_back; /* numbers whose delivery failed, and that have not come again */
+};
+
+/* The longest state of a sequence record. */
+#define IDEM_SEQUENCE_STATE_MAX 8192
+
+/* For tools: what is in a sequence record, and what a claim of a number would be answered if its producer
+ * had this record, or none (state NONE). Changes nothing. IDEM_ERR_FORMAT: it is no sequence. */
+IDEM_API IDEM_MUST_USE enum idem_code
+idem_sequence_preview(const struct idem_record *record, const struct idem_claim *claim,
+                      struct idem_answer *answer, struct idem_sequence_report *report);
+
 /* Embedded in the backend's own struct as its first member. */
 struct idem_store {
     const struct idem_store_ops *ops;

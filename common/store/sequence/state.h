@@ -52,6 +52,8 @@
     (IDEM_SEQUENCE_SIZE_FIXED + IDEM_WINDOW_MAX / 8 +                                    \
      IDEM_GROUPS_MAX * (IDEM_GROUP_SIZE_FIXED + IDEM_GROUP_BYTES_MAX))
 
+_Static_assert(IDEM_SEQUENCE_SIZE_MAX <= IDEM_SEQUENCE_STATE_MAX, "told to everybody");
+
 struct idem_group_of_numbers {
     bool given_back;         /* the owner means nothing then */
     struct idem_owner owner; /* who claimed them */

@@ -2,6 +2,7 @@
  * What an operation on a number makes of its producer's record. */
 #include "store/sequence/step.h"
 
+#include "store/sequence/groups.h"
 #include "store/sequence/sequence.h"
 #include "store/step.h"
 
@@ -78,4 +79,27 @@ enum idem_code idem_number_abandon(struct idem_number_step *step,
         write_next(step, found, found->until_ms - 1, 1);
     }
     return code;
+}
+
+enum idem_code idem_sequence_preview(const struct idem_record *record,
+                                     const struct idem_claim *claim,
+                                     struct idem_answer *answer,
+                                     struct idem_sequence_report *report) {
+    struct idem_number_step step;
+    enum idem_code code = read_found(&step, record, claim->now_ms);
+    *answer = (struct idem_answer){.code = code};
+    *report = (struct idem_sequence_report){.epoch = 0};
+    if (code != IDEM_OK) {
+        return code;
+    }
+    *report = (struct idem_sequence_report){
+        .epoch = step.sequence.epoch,
+        .has_mark = step.sequence.has_mark,
+        .mark = step.sequence.mark,
+        .has_top = step.sequence.has_top,
+        .top = step.sequence.top,
+        .claimed = idem_groups_count(&step.sequence, false),
+        .given_back = idem_groups_count(&step.sequence, true),
+    };
+    return idem_number_claim(&step, record, claim, answer);
 }
