@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * Numbers of producers on a real Mosquitto: windows, gaps and epochs, at once and parked, over kills of the
- * broker; and Kafka's producer as the example has it. */
+ * broker. */
 #include "parking.h"
-#include "profile.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define RULE                                                                             \
     "  - name: counters\n"                                                               \
@@ -183,35 +180,6 @@ static void test_numbers_delivered_without_the_store_are_written_later(void **st
     EXPECT_NEXT(at->watcher, "$idem/duplicate/counters/0/2 m", "counters/0/3 m");
 }
 
-/* ---- kafka-producer.yaml ---- */
-
-static uint8_t produce(struct mqtt *client, const char *epoch, const char *number) {
-    return mqtt_publish(
-        client, &(struct mqtt_message){.topic = "events/a",
-                                       .payload = number,
-                                       .qos = 1,
-                                       .properties = {.user = {{"producer-id", "4711"},
-                                                               {"producer-epoch", epoch},
-                                                               {"sequence", number}}}});
-}
-
-static void test_kafkas_producer_is_fenced_and_counted(void **state) {
-    char *text = profile_read("kafka-producer.yaml");
-    scene_open(&scene, text, state);
-    free(text);
-    struct mqtt *client = scene_client(&scene, "producer");
-    assert_int_equal(produce(client, "0", "3"), 0x87); /* it would begin in the middle */
-    assert_in_range(produce(client, "0", "0"), 0, 0x7f);
-    assert_in_range(produce(client, "0", "1"), 0, 0x7f);
-    assert_in_range(produce(client, "0", "1"), 0, 0x7f);
-    assert_int_equal(produce(client, "0", "3"), 0x87);
-    assert_in_range(produce(client, "0", "2"), 0, 0x7f);
-    assert_in_range(produce(client, "1", "0"), 0, 0x7f);
-    assert_int_equal(produce(client, "0", "3"), 0x87);
-    EXPECT(scene.watcher, "events/a 0", "events/a 1", "$idem/duplicate/events/a 1",
-           "events/a 2", "events/a 0");
-}
-
 int main(void) {
     static const struct CMUnitTest tests[] = {
         EACH(test_late_numbers_are_delivered_once_inside_the_window),
@@ -222,7 +190,6 @@ int main(void) {
         PARKING_QOS(test_parked_copies_in_one_breath_are_one),
         PARKING_QOS(test_parked_numbers_know_windows_and_epochs),
         PARKING_ONCE(test_numbers_delivered_without_the_store_are_written_later),
-        ONCE(test_kafkas_producer_is_fenced_and_counted),
     };
     int status;
     if (parking_cannot_run(&status)) {
