@@ -9,12 +9,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define TTL_MS ((int64_t)72 * 3600 * 1000)
+#define PRODUCERS 1000
+#define TTL_MS    ((int64_t)72 * 3600 * 1000)
 
 struct bench {
     struct idem_store *store;
     struct idem_receiver *receiver;
-    uint64_t next;
+    bool numbered; /* strategy sequence: the key is a number of one of PRODUCERS */
 };
 
 static void decided(void *arg, struct idem_delivery *delivery) {
@@ -25,13 +26,17 @@ static void decided(void *arg, struct idem_delivery *delivery) {
 static bool one(struct bench *bench, uint64_t key, enum idem_reason expected,
                 int64_t *took_ns) {
     char payload[65];
+    char topic[32];
     struct idem_delivery delivery;
     struct idem_delivery *answer = NULL;
     struct idem_message message = {.protocol = IDEM_PROTOCOL_MQTT,
-                                   .topic = idem_span_text("bench/orders"),
                                    .client = idem_span_text("bench")};
+    uint64_t producer = bench->numbered ? key % PRODUCERS : 0;
+    uint64_t id = bench->numbered ? key / PRODUCERS : key;
+    (void)snprintf(topic, sizeof topic, "bench/%06" PRIu64, producer);
+    message.topic = idem_span_text(topic);
     int used =
-        snprintf(payload, sizeof payload, "{\"id\":\"%016" PRIx64 "\",\"pad\":\"", key);
+        snprintf(payload, sizeof payload, "{\"id\":\"%016" PRIu64 "\",\"pad\":\"", id);
     memset(payload + used, 'x', 64 - (size_t)used);
     memcpy(payload + 62, "\"}", 2);
     message.payload = idem_span_of(payload, 64);
@@ -117,7 +122,7 @@ static bool open_receiver(struct bench *bench, const struct idem_ruleset *rules)
 
 static bool run(const char *url, uint64_t keys, size_t samples,
                 const struct idem_ruleset *rules) {
-    struct bench bench = {0};
+    struct bench bench = {.numbered = rules->rules->strategy == IDEM_STRATEGY_SEQUENCE};
     struct idem_store_stats stats;
     double ms = 0;
     bool right = open_store(&bench, url, &ms) && open_receiver(&bench, rules) &&
@@ -152,8 +157,9 @@ static bool run(const char *url, uint64_t keys, size_t samples,
 int main(int argc, char **argv) {
     struct idem_error error = IDEM_ERROR_INIT;
     struct idem_extractor id;
-    if (argc != 4) {
-        (void)fprintf(stderr, "usage: bench_decision STORE_URL KEYS SAMPLES\n");
+    if (argc < 4 || (argc == 5 && strcmp(argv[4], "sequence") != 0)) {
+        (void)fprintf(stderr,
+                      "usage: bench_decision STORE_URL KEYS SAMPLES [sequence]\n");
         return 2;
     }
     if (idem_digest_init(&error) != IDEM_OK ||
@@ -172,6 +178,13 @@ int main(int argc, char **argv) {
         .lease_ms = 30000,
         .fingerprint = {.joined = true, .count = 1, .items = &payload},
         .policies = {.on_duplicate = IDEM_ACTION_DROP}};
+    struct idem_extractor level = {.kind = IDEM_EXTRACT_TOPIC_LEVEL, .level = 2};
+    if (argc == 5) {
+        rule.strategy = IDEM_STRATEGY_SEQUENCE;
+        rule.sequence.producer = (struct idem_key_spec){.count = 1, .items = &level};
+        rule.sequence.number = rule.key;
+        rule.sequence.window = 64;
+    }
     struct idem_ruleset rules = {.rules = &rule, .count = 1};
     idem_secret_default(&rules.secret);
     bool right =

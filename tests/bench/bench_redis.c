@@ -17,6 +17,7 @@
 #define DEPTH      64
 #define ROUNDS_MAX 99
 #define LEASE_MS   30000
+#define PRODUCERS  1000
 #define TTL_MS     INT64_C(259200000)
 
 struct figures {
@@ -31,6 +32,7 @@ struct load {
     uint64_t answered;
     uint64_t wrong;
     bool complete; /* each claim is followed by its completion */
+    bool numbered; /* of PRODUCERS that count, instead of keys */
 };
 
 static redisContext *bare;
@@ -112,6 +114,17 @@ static struct figures run_bare(uint64_t count) {
     return figures_of(count, start_ns, start_cpu);
 }
 
+static struct idem_digest record_of(const struct load *load, uint64_t n) {
+    return digest_of(load->numbered ? n % PRODUCERS : n);
+}
+
+static struct idem_number number_of(const struct load *load, uint64_t n) {
+    return (struct idem_number){.present = load->numbered,
+                                .message = digest_of(~n),
+                                .value = n / PRODUCERS,
+                                .window = 64};
+}
+
 static const struct idem_owner owner = {.instance = 0x1234, .incarnation = 1};
 
 static void completed(void *arg, const struct idem_answer *answer) {
@@ -129,7 +142,9 @@ static void claimed(void *arg, const struct idem_answer *answer) {
         load->answered++;
         return;
     }
-    struct idem_completion completion = {.digest = digest_of(load->next++),
+    uint64_t n = load->next++;
+    struct idem_completion completion = {.digest = record_of(load, n),
+                                         .number = number_of(load, n),
                                          .owner = owner,
                                          .now_ms = load->now_ms,
                                          .ttl_ms = TTL_MS};
@@ -137,7 +152,9 @@ static void claimed(void *arg, const struct idem_answer *answer) {
 }
 
 static void claim(struct load *load, uint64_t n) {
-    struct idem_claim claim = {.digest = digest_of(n),
+    struct idem_claim claim = {.digest = record_of(load, n),
+                               .number = number_of(load, n),
+                               .terms = {.ttl_ms = TTL_MS},
                                .fingerprint = digest_of(~n),
                                .has_fingerprint = true,
                                .owner = owner,
@@ -146,9 +163,12 @@ static void claim(struct load *load, uint64_t n) {
     idem_store_claim(load->store, &claim, claimed, load);
 }
 
-static struct figures run_store(struct idem_store *store, uint64_t count, bool complete) {
-    struct load load = {
-        .store = store, .now_ms = idem_clock_wall_ms(), .complete = complete};
+static struct figures run_store(struct idem_store *store, uint64_t count, bool complete,
+                                bool numbered) {
+    struct load load = {.store = store,
+                        .now_ms = idem_clock_wall_ms(),
+                        .complete = complete,
+                        .numbered = numbered};
     struct pollfd descriptor = {.fd = idem_store_poll_fd(store), .events = POLLIN};
     int64_t start_ns = idem_clock_monotonic_ns();
     double start_cpu = cpu_seconds();
@@ -181,14 +201,15 @@ static void show(const char *name, const struct figures *figures, size_t rounds)
                  name, rate, rates[0], rates[rounds - 1], sample_at(cpu, rounds, 0.5));
 }
 
-static void show_ratio(const struct figures *a, const struct figures *b, size_t rounds) {
+static void show_ratio(const char *name, const struct figures *a, const struct figures *b,
+                       size_t rounds) {
     double ratios[ROUNDS_MAX];
     for (size_t i = 0; i < rounds; i++) {
         ratios[i] = a[i].rate / b[i].rate;
     }
     double ratio = sample_at(ratios, rounds, 0.5);
-    (void)printf("%-44s %9.2f (%.2f .. %.2f)\n", "store : bare, claims alone", ratio,
-                 ratios[0], ratios[rounds - 1]);
+    (void)printf("%-44s %9.2f (%.2f .. %.2f)\n", name, ratio, ratios[0],
+                 ratios[rounds - 1]);
 }
 
 static struct idem_store *open_store(const char *socket) {
@@ -206,7 +227,7 @@ static struct idem_store *open_store(const char *socket) {
 static double bytes_per_key(struct idem_store *store, uint64_t count, bool complete) {
     flush_database();
     long long before = info_number("memory", "used_memory:");
-    (void)run_store(store, count, complete);
+    (void)run_store(store, count, complete, false);
     return (double)(info_number("memory", "used_memory:") - before) / (double)count;
 }
 
@@ -214,6 +235,7 @@ int main(int argc, char **argv) {
     struct figures plain[ROUNDS_MAX];
     struct figures claims[ROUNDS_MAX];
     struct figures pairs[ROUNDS_MAX];
+    struct figures numbers[ROUNDS_MAX];
     uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 100000;
     size_t rounds = argc > 3 ? strtoul(argv[3], NULL, 10) : 5;
     bare = argc > 1 ? redisConnectUnix(argv[1]) : NULL;
@@ -226,16 +248,20 @@ int main(int argc, char **argv) {
         flush_database();
         plain[i] = run_bare(count);
         flush_database();
-        claims[i] = run_store(store, count, false);
+        claims[i] = run_store(store, count, false, false);
         flush_database();
-        pairs[i] = run_store(store, count, true);
+        pairs[i] = run_store(store, count, true, false);
+        flush_database();
+        numbers[i] = run_store(store, count, true, true);
     }
     (void)printf("Redis, one connection, %d deep, %" PRIu64 " keys, %zu rounds\n", DEPTH,
                  count, rounds);
     show("bare hiredis: SET NX PX", plain, rounds);
     show("store: claim", claims, rounds);
     show("store: claim, then complete", pairs, rounds);
-    show_ratio(claims, plain, rounds);
+    show("store: the same with numbers of 1000 producers", numbers, rounds);
+    show_ratio("store : bare, claims alone", claims, plain, rounds);
+    show_ratio("keys : numbers, claim and complete", pairs, numbers, rounds);
     (void)printf("%-44s %9.0f pending, %.0f done\n", "bytes of Redis memory for each key",
                  bytes_per_key(store, count, false), bytes_per_key(store, count, true));
     idem_store_close(store);

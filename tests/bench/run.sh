@@ -35,7 +35,8 @@ mkdir "$dir/bare" "$dir/plugin"
 
 echo "bench: $(nproc) cores, $(uname -m), $(mosquitto -h | sed -n 's/^mosquitto version //p'), $(date +%F)" >&2
 "$build/tests/bench/bench_decision" "embedded://$dir/decision" "${KEYS:-1000000}" "${SAMPLES:-100000}"
-rm -f "$dir"/decision*
+"$build/tests/bench/bench_decision" "embedded://$dir/numbers" "${KEYS:-1000000}" "${SAMPLES:-100000}" sequence
+rm -f "$dir"/decision* "$dir"/numbers*
 echo
 
 redis-server --port 0 --unixsocket "$dir/redis.sock" --dir "$dir" --save '' --appendonly no >"$dir/redis.log" 2>&1 &
