@@ -417,6 +417,9 @@ void idem_postgres_result(struct idem_postgres *postgres, PGresult *result) {
     case PGRES_COPY_BOTH:
     case PGRES_SINGLE_TUPLE:
     case PGRES_PIPELINE_SYNC:
+#ifdef LIBPQ_HAS_CHUNK_MODE /* since libpq 17 */
+    case PGRES_TUPLES_CHUNK:
+#endif
         failed_result(postgres, result);
         break;
     }
