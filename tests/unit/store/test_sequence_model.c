@@ -379,7 +379,7 @@ static void run(uint64_t steps, uint64_t seed, unsigned window, uint64_t base,
 static uint64_t steps_each(unsigned runs) {
     const char *text = getenv("IDEM_SEQUENCE_STEPS");
     uint64_t steps = text != NULL ? strtoull(text, NULL, 10) : 2000000;
-    return steps / (testing_instrumented() ? 4 : 1) / runs;
+    return steps / runs;
 }
 
 static void numbers_are_decided_as_the_model_does(void **state) {
