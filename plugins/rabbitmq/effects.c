@@ -48,7 +48,7 @@ static void part_with_the_lost(struct idem_postgres *postgres) {
 }
 
 static size_t count_unexecuted(const struct idem_postgres *postgres) {
-    const struct idem_pg_inbox_claim *claim;
+    const struct idem_pg_inbox_claim *claim = NULL;
     size_t count = 0;
     TAILQ_FOREACH(claim, &postgres->inbox.open, order) {
         count += !claim->withdrawn;

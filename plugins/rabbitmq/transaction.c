@@ -121,7 +121,7 @@ static void take_claims(struct idem_postgres *postgres, const PGresult *result) 
 
 static void execute_item(struct idem_postgres *postgres,
                          struct idem_postgres_item *item) {
-    struct idem_pg_session_values values;
+    struct idem_pg_session_values values = {.count = 0};
     const char *trouble = idem_postgres_bind(postgres, item->parcel, &values);
     item->refused[0] = '\0';
     item->command = SIZE_MAX;

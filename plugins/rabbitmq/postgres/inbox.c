@@ -151,7 +151,7 @@ static enum idem_code inbox_sync(struct idem_store *store, struct idem_error *er
 }
 
 static void give_up(struct idem_pg_inbox_claims *claims) {
-    struct idem_pg_inbox_claim *claim;
+    struct idem_pg_inbox_claim *claim = NULL;
     TAILQ_FOREACH(claim, claims, order) {
         if (!claim->answered) {
             answer_code(IDEM_ERR_UNAVAILABLE, claim->done, claim->arg);
@@ -269,7 +269,7 @@ void idem_pg_inbox_found(struct idem_pg_inbox *inbox, const struct idem_digest *
 }
 
 bool idem_pg_inbox_unresolved(const struct idem_pg_inbox *inbox) {
-    const struct idem_pg_inbox_claim *claim;
+    const struct idem_pg_inbox_claim *claim = NULL;
     TAILQ_FOREACH(claim, &inbox->open, order) {
         if (!claim->withdrawn && claim->reply != IDEM_PG_INBOX_OURS &&
             claim->reply != IDEM_PG_INBOX_TAKEN) {
@@ -320,7 +320,13 @@ struct idem_pg_inbox_claim *idem_pg_inbox_ours(const struct idem_pg_inbox *inbox
 }
 
 void idem_pg_inbox_committed(struct idem_pg_inbox *inbox) {
-    while (!TAILQ_EMPTY(&inbox->open)) {
-        drop(inbox, TAILQ_FIRST(&inbox->open));
+    struct idem_pg_inbox_claim *claim = TAILQ_FIRST(&inbox->open);
+    while (claim != NULL) {
+        struct idem_pg_inbox_claim *next = TAILQ_NEXT(claim, order);
+        unchain(inbox, claim);
+        free(claim);
+        claim = next;
     }
+    TAILQ_INIT(&inbox->open);
+    inbox->open_count = 0;
 }

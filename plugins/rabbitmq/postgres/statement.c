@@ -133,6 +133,7 @@ const char *idem_statement_bind(struct idem_statement *statement,
                                 const Oid *types, struct idem_pg_session_values *values) {
     struct binding binding = {statement, values, 0, {0}};
     const char *trouble = NULL;
+    memset(values, 0, sizeof *values);
     values->count = statement->count;
     for (size_t i = 0; i < statement->count && trouble == NULL; i++) {
         trouble = put(&binding, i, source, types[i]);
