@@ -5,6 +5,7 @@
 
 #include <idem/clock.h>
 
+#include <mosquitto.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -248,7 +249,15 @@ static void test_a_clean_stop_without_redis_loses_nothing(void **state) {
     redis_thaw(&parking->redis);
 }
 
+/* 2.0.11 gives plugins none under per_listener_settings true; 2.0.21 gives each listener's its own. */
+static bool broker_has_ticks_for_each_listener(void) {
+    return mosquitto_lib_version(NULL, NULL, NULL) > 2000011;
+}
+
 static void test_without_ticks_each_message_waits(void **state) {
+    if (broker_has_ticks_for_each_listener()) {
+        skip(); /* messages are parked, as in the other tests */
+    }
     static const char apart[] = "per_listener_settings true\n"
                                 "listener @PORT@ 127.0.0.1\n"
                                 "allow_anonymous true\n"

@@ -92,13 +92,17 @@ a_cpp_program_runs_with_the_shared_library() {
     -Wl,-rpath,"$stage/lib" && "$scratch/shared"
 }
 
+# What libidem.a needs is named by idem.pc, and is itself shared: not every system has all that OpenSSL would
+# need, were it static, too.
 a_program_runs_without_the_shared_library() {
+  local needs
+  needs=$(pkg '--print-requires-private idem' | tr '\n' ' ')
   mkdir -p "$scratch/static"
   ln -sf "$stage/lib/libidem.a" "$scratch/static/libidem.a"
   program >"$scratch/alone.c"
   # shellcheck disable=SC2046 # words
   "$cc" -std=c11 "${flags[@]}" -o "$scratch/alone" "$scratch/alone.c" \
-    $(pkg "--define-variable=libdir=$scratch/static --static --cflags --libs idem") &&
+    $(pkg "--define-variable=libdir=$scratch/static --cflags --libs idem") $(pkg "--libs $needs") -pthread &&
     ! ldd "$scratch/alone" | grep -q libidem && "$scratch/alone"
 }
 
