@@ -109,7 +109,7 @@ unsigned rabbitmq_unacknowledged(const char *queue) {
     char line[TEXT_MAX];
     (void)snprintf(arguments, sizeof arguments,
                    "list_queues --no-table-headers messages_unacknowledged name | "
-                   "grep -w '%s$'",
+                   "awk '$2 == \"%s\"'", /* not those whose names end so */
                    queue);
     control(arguments, line, sizeof line);
     return (unsigned)strtoul(line, NULL, 10);
