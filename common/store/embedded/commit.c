@@ -78,6 +78,8 @@ static int collect(MDB_cursor *cursor, struct idem_sweep *sweep,
         if (idem_record_decode(&record, bytes) == IDEM_OK &&
             idem_record_expired(record.state, record.until_ms, sweep->now_ms)) {
             expired->digests[expired->count++] = sweep->from;
+        } else {
+            idem_filter_add(sweep->seen, &sweep->from);
         }
     }
     if (rc == MDB_NOTFOUND) {

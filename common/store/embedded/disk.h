@@ -8,6 +8,7 @@
 #define IDEM_STORE_EMBEDDED_DISK_H
 
 #include "store/embedded/file.h"
+#include "store/embedded/filter.h"
 #include "store/record_set.h"
 
 #include <idem/store.h>
@@ -107,6 +108,7 @@ struct idem_sweep {
     size_t budget; /* records to look at */
     uint64_t dropped;
     bool round_ended;
+    struct idem_filter *seen; /* learns what stays */
 };
 
 /* Writes the batch among the records, sweeps, and syncs: one transaction. Returns an

@@ -186,7 +186,7 @@ static void embedded_stats(struct idem_store *store, struct idem_store_stats *st
     *stats = embedded->stats;
     stats->keys = count_keys(embedded);
     stats->memory_entries = idem_front_count(embedded);
-    stats->memory_bytes = 0;
+    stats->memory_bytes = idem_filter_bytes(&embedded->known);
     for (size_t i = idem_front_sets(embedded, sets); i-- > 0;) {
         stats->memory_bytes += idem_record_set_bytes(sets[i]);
     }
@@ -251,6 +251,8 @@ static void free_parts(struct idem_embedded *embedded) {
     for (size_t i = 0; i < IDEM_FRONT_SETS; i++) {
         idem_record_set_fini(&embedded->sets[i]);
     }
+    idem_filter_fini(&embedded->known);
+    idem_filter_fini(&embedded->writer.next_known);
     if (embedded->event_fd >= 0) {
         (void)close(embedded->event_fd);
     }
@@ -359,6 +361,7 @@ static enum idem_code open_parts(struct idem_embedded *embedded,
     }
     idem_disk_size(&embedded->disk, &embedded->stats.keys, &embedded->stats.bytes);
     embedded->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    idem_known_start(embedded);
     int rc = embedded->event_fd < 0 ? errno : init_sync(embedded);
     rc = rc == 0 ? idem_writer_start(embedded) : rc;
     if (rc != 0) {

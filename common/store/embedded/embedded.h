@@ -4,6 +4,7 @@
 #ifndef IDEM_STORE_EMBEDDED_EMBEDDED_H
 #define IDEM_STORE_EMBEDDED_EMBEDDED_H
 
+#include "store/embedded/filter.h"
 #include "store/embedded/journal.h"
 #include "store/record_set.h"
 
@@ -89,6 +90,8 @@ struct idem_writer {
     int failed_rc;     /* of the last failure; LMDB's or the system's code */
     struct idem_journal_group group; /* the writer's alone: how far the frozen group is */
     struct idem_merge merge;         /* the writer's alone */
+    struct idem_filter
+        next_known; /* the writer's alone: filled by a round of the sweep */
 };
 
 struct idem_embedded {
@@ -109,6 +112,7 @@ struct idem_embedded {
     struct idem_backlog
         journalled;              /* gains each frozen group; its records are never NULL */
     struct idem_backlog merging; /* never changed, only read */
+    struct idem_filter known;    /* digests that are journalled, merging, or on disk */
     uint64_t active_no;          /* groups are numbered from 1 */
     uint64_t committed_no;
     uint64_t merged_no;
@@ -207,6 +211,19 @@ void idem_pace_failed(struct idem_embedded *embedded, enum idem_work work);
 bool idem_pace_hurried(const struct idem_embedded *embedded);
 /* A group has been frozen; the first change of the next one may come any moment. */
 void idem_pace_frozen(struct idem_embedded *embedded);
+
+/* What is known of all but the active and the frozen group (known.c). A round of the
+ * sweep sees every record on disk, and what comes there meanwhile is learnt on its way:
+ * so it can fill a filter, where there is none or the one there is has become too full. */
+/* At the opening: an empty store has its filter at once, another after a first round. */
+void idem_known_start(struct idem_embedded *embedded);
+/* The writer begins a round. Takes milliseconds for each hundred thousand records that
+ * are not merged yet. */
+void idem_known_begin(struct idem_embedded *embedded);
+/* With the mutex held: a digest is about to be journalled. */
+void idem_known_learn(struct idem_embedded *embedded, const struct idem_digest *digest);
+/* With the mutex held: the round has ended. */
+void idem_known_end(struct idem_embedded *embedded);
 
 /* A store opened for reading only (viewer.c). */
 IDEM_MUST_USE enum idem_code idem_viewer_open(struct idem_store **store,

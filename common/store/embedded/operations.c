@@ -56,27 +56,26 @@ size_t idem_front_count(const struct idem_embedded *embedded) {
     return count - embedded->frozen_moved; /* which are in two sets */
 }
 
-static enum place place_of(const struct idem_embedded *embedded,
-                           const struct idem_record_set *set) {
-    if (set == embedded->active.records) {
-        return IN_ACTIVE;
-    }
-    return set == embedded->frozen.records ? IN_FROZEN : ON_DISK;
+static bool find_in(struct operation *operation, const struct idem_record_set *set,
+                    enum place place) {
+    operation->place = place;
+    return set != NULL && idem_record_set_find(set, operation->digest, &operation->found);
 }
 
 /* Looks in the order of newness. A view of the disk stays open until finish: found may
  * borrow. */
 static enum idem_code find(struct operation *operation) {
     struct idem_embedded *embedded = operation->embedded;
-    const struct idem_record_set *sets[IDEM_FRONT_SETS];
-    size_t count = idem_front_sets(embedded, sets);
-    for (size_t i = 0; i < count; i++) {
-        if (idem_record_set_find(sets[i], operation->digest, &operation->found)) {
-            operation->place = place_of(embedded, sets[i]);
-            return IDEM_OK;
-        }
+    if (find_in(operation, embedded->active.records, IN_ACTIVE) ||
+        find_in(operation, embedded->frozen.records, IN_FROZEN)) {
+        return IDEM_OK;
     }
     operation->place = ON_DISK;
+    if (idem_filter_excludes(&embedded->known, operation->digest) ||
+        find_in(operation, embedded->journalled.records, ON_DISK) ||
+        find_in(operation, embedded->merging.records, ON_DISK)) {
+        return IDEM_OK;
+    }
     enum idem_code code = idem_disk_view_begin(&embedded->disk);
     return code == IDEM_OK
                ? idem_disk_read(&embedded->disk, operation->digest, &operation->found)

@@ -23,6 +23,7 @@
 #define RETRY_FIRST_NS (100 * MS)
 #define RETRY_LAST_NS  (1000 * MS)
 #define SWEEP_EVERY_NS (1000 * MS)
+#define SWEEP_SOON_NS  (100 * MS) /* while each new key is looked for on disk */
 #define MERGE_AFTER_NS (30 * 1000 * MS)
 #define REST_MOST_NS   (1000 * MS)
 #define REST_TIMES     4
@@ -141,7 +142,8 @@ static void rest(struct idem_embedded *embedded, enum idem_work work, int64_t co
         writer->group_rest_ns = now_ns + rest_ns;
         writer->awaited_rest_ns = now_ns + sooner(cost_ns, REST_MOST_NS);
     } else {
-        writer->sweep_due_ns = now_ns + SWEEP_EVERY_NS;
+        bool filtered = embedded->known.blocks != NULL;
+        writer->sweep_due_ns = now_ns + (filtered ? SWEEP_EVERY_NS : SWEEP_SOON_NS);
     }
     writer->merge_rest_ns =
         sooner(later(writer->merge_rest_ns, now_ns) + rest_ns, now_ns + REST_MOST_NS);

@@ -82,6 +82,16 @@ static int sweep_only(struct idem_embedded *embedded) {
     return idem_disk_merge(&embedded->disk, &nothing, &embedded->writer.sweep);
 }
 
+/* Before the first slice of a round; again, where that failed. */
+static void begin_round(struct idem_embedded *embedded) {
+    static const struct idem_digest first = {{0}};
+    struct idem_sweep *sweep = &embedded->writer.sweep;
+    if (idem_digest_equal(&sweep->from, &first)) {
+        idem_known_begin(embedded);
+        sweep->seen = &embedded->writer.next_known;
+    }
+}
+
 /* One transaction. */
 static int transact(struct idem_embedded *embedded, struct idem_attempt *attempt) {
     switch (attempt->work) {
@@ -142,6 +152,7 @@ static bool move_some(struct idem_embedded *embedded, struct idem_table_cursor *
         if (*code != IDEM_OK) {
             return false;
         }
+        idem_known_learn(embedded, &digest);
         embedded->frozen_moved++;
         bytes += record.result.len;
     }
@@ -169,6 +180,9 @@ void idem_work_run(struct idem_embedded *embedded, struct idem_attempt *attempt)
     int64_t started_ns = idem_clock_thread_ns();
     if (embedded->disk.env == NULL) {
         attempt->rc = heal(embedded);
+    }
+    if (attempt->work != IDEM_WORK_JOURNAL) {
+        begin_round(embedded);
     }
     bool more = true;
     while (attempt->rc == MDB_SUCCESS && more) {

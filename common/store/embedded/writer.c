@@ -162,6 +162,9 @@ static void settle_done(struct idem_embedded *embedded, struct idem_attempt *att
     embedded->stats.keys = attempt->disk_records;
     embedded->stats.bytes = attempt->disk_bytes;
     embedded->stats.purged += embedded->writer.sweep.dropped;
+    if (embedded->writer.sweep.round_ended) {
+        idem_known_end(embedded);
+    }
     idem_pace_done(embedded, attempt->work, attempt->cost_ns);
 }
 
@@ -209,6 +212,9 @@ static void clear_sets(struct idem_embedded *embedded,
     if (attempt->backlog_to_clear != NULL) {
         idem_record_set_clear(attempt->backlog_to_clear);
         embedded->spare_backlog = attempt->backlog_to_clear;
+    }
+    if (embedded->writer.sweep.round_ended) {
+        idem_filter_fini(&embedded->writer.next_known); /* the old one: known.c */
     }
 }
 

@@ -41,7 +41,7 @@ static void assert_digest(enum idem_digest_domain domain, const struct idem_span
     assert_hex(digest.bytes, sizeof digest.bytes, expected);
 }
 
-/* Computed with Python's hashlib.blake2b: key the secret, then the domain's byte, then each span with its
+/* Computed with Python's hashlib.blake2b: the secret, the domain's byte, then each span with its
  * length as 8 bytes, least significant first. */
 static void digests_keep_their_golden_values(void **state) {
     (void)state;
