@@ -65,6 +65,7 @@ bare_pid=$broker_pid bare_port=$broker_port
 broker_pid='' broker_port=''
 broker_start "$dir/plugin" "$build/mosquitto_idem.so" "$dir/idem.yaml"
 plugin_pid=$broker_pid
-"$build/tests/bench/bench_mqtt" "$bare_port" "$broker_port" "${MESSAGES:-100000}" "${ROUNDS:-5}"
+"$build/tests/bench/bench_mqtt" "$bare_port" "$bare_pid" "$broker_port" "$plugin_pid" \
+  "${MESSAGES:-100000}" "${ROUNDS:-5}"
 echo
 tests/bench/park.sh "$build"
