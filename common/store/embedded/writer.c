@@ -64,7 +64,10 @@ static struct idem_attempt begin(struct idem_embedded *embedded, enum idem_work 
     } else if (work == IDEM_WORK_MERGE) {
         freeze_backlog(embedded);
     }
-    writer->sweep.now_ms = embedded->now_ms;
+    /* The round that fills the first filter comes at the busiest time, and drops nothing: what is dropped
+     * on disk while a newer word on it stands in memory is counted wrongly until the next merge. */
+    bool only_looks = work == IDEM_WORK_SWEEP && embedded->known.blocks == NULL;
+    writer->sweep.now_ms = only_looks ? 0 : embedded->now_ms;
     writer->sweep.round_ended = false;
     writer->sweep.dropped = 0;
     return (struct idem_attempt){
