@@ -124,6 +124,11 @@ static void wait_for(struct idem_intake *intake, const struct idem_parked *parke
 
 /* ---- carrying out ---- */
 
+/* A copy that only shows a duplicate may be lost with the broker's queue. */
+static bool is_worth_keeping(const struct idem_delivery *delivery) {
+    return delivery->claimed || delivery->verdict != IDEM_VERDICT_DROP;
+}
+
 static int act_now(struct idem_intake *intake, struct idem_parked *parked,
                    struct mosquitto_evt_message *event, int64_t now_ms) {
     struct idem_delivery *delivery = &parked->delivery;
@@ -138,7 +143,8 @@ static int act_now(struct idem_intake *intake, struct idem_parked *parked,
         request.key = lent_key(intake, delivery);
     }
     int rc = idem_act_on(event, &request, &handover);
-    if (delivery->claimed && rc == MOSQ_ERR_SUCCESS) {
+    bool waits = handover.topic != NULL && is_worth_keeping(delivery);
+    if (rc == MOSQ_ERR_SUCCESS && (delivery->claimed || waits)) {
         idem_settle_add(intake->settle, delivery, &handover, event->client, now_ms);
         return rc;
     }
@@ -235,11 +241,6 @@ int idem_intake_message(struct idem_intake *intake, struct mosquitto_evt_message
 }
 
 /* ---- handing on what was parked ---- */
-
-/* A copy that only shows a duplicate may be lost with the broker's queue. */
-static bool is_worth_keeping(const struct idem_delivery *delivery) {
-    return delivery->claimed || delivery->verdict != IDEM_VERDICT_DROP;
-}
 
 static int hand_on(struct idem_intake *intake, struct idem_parked *parked,
                    int64_t now_ms) {

@@ -52,7 +52,8 @@ void idem_settle_fini(struct idem_settle *settle);
 /* Makes room for one more, before anything is claimed. */
 IDEM_MUST_USE enum idem_code idem_settle_reserve(struct idem_settle *settle);
 
-/* A claimed delivery is with the broker. Needs the room that was reserved; takes over handover. */
+/* A delivery is with the broker: one that is claimed, or, without a claim, one that waits in the broker's
+ * queue and may not be lost with it. Needs the room that was reserved; takes over handover. */
 void idem_settle_add(struct idem_settle *settle, const struct idem_delivery *delivery,
                      const struct idem_handover *handover, const void *client,
                      int64_t now_ms);

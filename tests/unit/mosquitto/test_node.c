@@ -158,6 +158,26 @@ static void ticks_of_other_instances_are_no_turns(void **state) {
     assert_true(stage_logged("handover.saved: 1 messages"));
 }
 
+/* Its publisher has been told that the broker has it, whether Idem claimed anything or not. */
+static void what_is_quarantined_without_a_key_is_kept_over_a_stop(void **state) {
+    (void)state;
+    stage_configure(STAGE_TOP
+                    "rules: [{name: all, match: {topic: '#'}, key: 'property:k', "
+                    "scope: global, on_missing_key: quarantine}]\n");
+    struct idem_node *node = stage_open();
+    stage_turn(node);
+    receive(node, "payload", 2);
+    stage_assert_queued("$idem/quarantine/a/b", "payload");
+    stage_stop(node);
+    assert_true(stage_logged("handover.saved: 1 messages"));
+    node = stage_open();
+    stage_assert_queued("$idem/quarantine/a/b", "payload");
+    stage_turn(node);
+    stage_turn(node);
+    stage_stop(node);
+    assert_false(stage_has(HANDOVER));
+}
+
 static void options_of_the_store_are_no_part_of_its_path(void **state) {
     (void)state;
     stage_configure(
@@ -384,6 +404,7 @@ int main(void) {
         STAGE_TEST(a_start_without_memory_loses_nothing),
         STAGE_TEST(what_waits_over_a_stop_is_told),
         STAGE_TEST(ticks_of_other_instances_are_no_turns),
+        STAGE_TEST(what_is_quarantined_without_a_key_is_kept_over_a_stop),
         STAGE_TEST(options_of_the_store_are_no_part_of_its_path),
         STAGE_TEST(a_store_in_memory_keeps_no_messages_either),
         STAGE_TEST(what_cannot_be_kept_over_a_stop_is_told_and_stays_in_doubt),
