@@ -214,10 +214,11 @@ static void give_place_back(struct idem_intake *intake, struct idem_parked *plac
 static void tell_of_blocking(struct idem_intake *intake) {
     if (intake->parks && !intake->settle->ticking && !intake->told_of_blocking) {
         intake->told_of_blocking = true;
-        idem_log_write(intake->log, IDEM_LOG_WARNING, "park.impossible",
-                       "this broker gives plugins no ticks (per_listener_settings true): "
-                       "messages cannot be parked, each waits for the store as with "
-                       "store.wait: block");
+        idem_log_write(
+            intake->log, IDEM_LOG_WARNING, "park.impossible",
+            "this broker gives plugins no ticks (Mosquitto 2.0.11 does not under "
+            "per_listener_settings true; 2.0.21 does): messages cannot be "
+            "parked, each waits for the store as with store.wait: block");
     }
 }
 
