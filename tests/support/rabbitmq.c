@@ -2,7 +2,7 @@
  * The RabbitMQ of a test run, and a client that says what tests want said. */
 #include "rabbitmq.h"
 #include "files.h"
-#include "rabbitmq_library.h"
+#include "rabbitmq_confirms.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,8 +17,7 @@
 
 struct rabbitmq {
     amqp_connection_state_t connection;
-    uint64_t published;
-    uint64_t confirmed;
+    struct rabbitmq_confirms confirms;
     amqp_message_t message;
     bool has_message;
     char body[BODY_MAX + 1];
@@ -293,26 +292,12 @@ static void send_message(struct rabbitmq *client,
                          message->properties != NULL ? message->properties : &properties,
                          body),
                      AMQP_STATUS_OK);
-    client->published++;
-}
-
-/* Until all that was published is confirmed. */
-static void await_confirm(struct rabbitmq *client) {
-    while (client->confirmed < client->published) {
-        amqp_frame_t frame;
-        assert_int_equal(amqp_simple_wait_frame(client->connection, &frame),
-                         AMQP_STATUS_OK);
-        assert_int_equal(frame.frame_type, AMQP_FRAME_METHOD);
-        assert_int_equal(frame.payload.method.id, AMQP_BASIC_ACK_METHOD);
-        const amqp_basic_ack_t *ack = frame.payload.method.decoded;
-        client->confirmed = ack->multiple ? ack->delivery_tag : client->confirmed + 1;
-        amqp_maybe_release_buffers(client->connection);
-    }
+    client->confirms.published++;
 }
 
 void rabbitmq_publish(struct rabbitmq *client, const struct rabbitmq_message *message) {
     send_message(client, message);
-    await_confirm(client);
+    rabbitmq_await_confirms(&client->confirms, client->connection);
 }
 
 void rabbitmq_publish_numbers(struct rabbitmq *client, const char *queue,
@@ -324,7 +309,7 @@ void rabbitmq_publish_numbers(struct rabbitmq *client, const char *queue,
             .routing_key = queue, .body = text, .key = text};
         send_message(client, &message);
     }
-    await_confirm(client);
+    rabbitmq_await_confirms(&client->confirms, client->connection);
 }
 
 void rabbitmq_publish_many(struct rabbitmq *client, const char *queue, const char *prefix,
