@@ -182,10 +182,12 @@ struct idem_store_ops {
     /* Runs the callbacks that are due. Never blocks. */
     void (*dispatch)(struct idem_store *store);
 
-    /* Blocks until everything accepted so far is durable, or failed. For shutdown and tests. */
+    /* Blocks until everything accepted so far is durable, or failed; a store on a network for a few
+     * timeouts of an operation at most (IDEM_ERR_TIMEOUT). For shutdown and tests. */
     enum idem_code (*sync)(struct idem_store *store, struct idem_error *error);
 
-    /* Makes everything accepted durable, answers what is open, frees. Blocks on disk. */
+    /* Makes everything accepted durable, answers what is open, frees. Blocks on disk; a store on a network
+     * as sync does, and with recent_keys for three seconds more. */
     void (*close)(struct idem_store *store);
 };
 

@@ -2,10 +2,18 @@
  * What the store behind has to be told once it answers again. */
 #include "store/recent/own.h"
 
+#include <idem/clock.h>
+
+#include <poll.h>
 #include <stdlib.h>
 
-#define PAYING_MOST  64 /* debts on their way at a time */
+/* Debts on their way at a time. Beside other traffic there are few. While closing there is none, and the
+ * number grows with each answer, so that it doubles with each round trip: a long link is filled, and a
+ * slow server is not flooded. */
+#define PAYING_LEAST 64
+#define PAYING_MOST  8192
 #define PAYING_LEASE INT64_C(10000)
+#define SETTLE_MS    INT64_C(3000)
 
 struct idem_passage *idem_passage_new(struct idem_recent *recent, idem_store_done *done,
                                       void *arg) {
@@ -35,13 +43,23 @@ void idem_recent_owe(struct idem_recent *recent, const struct idem_completion *c
     idem_debts_add(&recent->debts, &debt);
 }
 
+/* While closing each is tried once, so that closing ends. */
+static void owe_again(struct idem_recent *recent, const struct idem_debt *debt) {
+    if (recent->closing) {
+        recent->debts.lost++;
+    } else {
+        idem_debts_add(&recent->debts, debt);
+    }
+}
+
 static void paid(struct idem_recent *recent, enum idem_code code,
                  const struct idem_debt *debt) {
     recent->paying--;
     if (code == IDEM_OK) {
         recent->paid++;
-    } else if (!recent->closing && idem_can_be_owed(code)) {
-        idem_debts_add(&recent->debts, debt);
+        recent->paying_most += recent->closing && recent->paying_most < PAYING_MOST;
+    } else if (idem_can_be_owed(code)) {
+        owe_again(recent, debt);
     }
     if (recent->paying == 0 && recent->debts.count == 0 && recent->paid > 0) {
         idem_log_write(&recent->log, IDEM_LOG_NOTICE, "store.caught_up",
@@ -105,22 +123,51 @@ static bool pay(struct idem_recent *recent, const struct idem_debt *debt) {
     return true;
 }
 
-void idem_recent_pay(struct idem_recent *recent) {
+bool idem_recent_pay(struct idem_recent *recent) {
     struct idem_store_stats stats;
     struct idem_debt debt;
+    bool any = false;
     if (recent->debts.count == 0) {
-        return;
+        return false;
     }
     idem_store_stats(recent->behind, &stats);
-    for (size_t i = recent->paying; i < PAYING_MOST && !stats.failing; i++) {
+    for (size_t i = recent->paying; i < recent->paying_most && !stats.failing; i++) {
         if (!idem_debts_take(&recent->debts, &debt)) {
-            return;
+            break;
         }
         if (debt.until_ms > recent->now_ms && !pay(recent, &debt)) {
             idem_debts_add(&recent->debts, &debt);
-            return;
+            break;
         }
+        any = true;
     }
+    return any;
+}
+
+/* Sleeps until the store behind has something to say. */
+static void listen_to(struct idem_store *behind, int64_t ms) {
+    struct pollfd descriptor = {.fd = idem_store_poll_fd(behind), .events = POLLIN};
+    if (descriptor.fd >= 0) {
+        (void)poll(&descriptor, 1, (int)ms);
+    }
+    idem_store_dispatch(behind);
+}
+
+void idem_recent_settle(struct idem_recent *recent) {
+    int64_t until_ms = idem_clock_monotonic_ns() / 1000000 + SETTLE_MS;
+    int64_t left_ms = SETTLE_MS;
+    recent->closing = true;
+    while (left_ms > 0 && (idem_recent_pay(recent) || recent->paying > 0)) {
+        if (recent->paying > 0) {
+            listen_to(recent->behind, left_ms);
+        }
+        left_ms = until_ms - idem_clock_monotonic_ns() / 1000000;
+    }
+}
+
+void idem_recent_init_paying(struct idem_recent *recent, size_t most) {
+    idem_debts_init(&recent->debts, most);
+    recent->paying_most = PAYING_LEAST;
 }
 
 void idem_recent_say_what_is_lost(const struct idem_recent *recent) {

@@ -16,6 +16,7 @@ struct idem_recent {
     struct idem_debts debts;
     struct idem_patience patience;
     size_t paying;
+    size_t paying_most;
     size_t paid;   /* since there were none */
     bool numbered; /* some of what is remembered are numbers */
     bool closing;
@@ -58,8 +59,16 @@ bool idem_can_be_owed(enum idem_code code);
 void idem_recent_owe(struct idem_recent *recent, const struct idem_completion *completion,
                      const struct idem_record *record);
 
-/* Tells the store behind some of what it is owed, if it answers. */
-void idem_recent_pay(struct idem_recent *recent);
+/* Owing up to that many keys, and nothing so far. */
+void idem_recent_init_paying(struct idem_recent *recent, size_t most);
+
+/* Tells the store behind some of what it is owed, if it answers. False: nothing was owed, or can be told
+ * now. */
+bool idem_recent_pay(struct idem_recent *recent);
+
+/* For closing: tells the store behind as much as it takes in a few seconds; not at all where it does not
+ * answer. */
+void idem_recent_settle(struct idem_recent *recent);
 
 void idem_recent_say_what_is_lost(const struct idem_recent *recent);
 

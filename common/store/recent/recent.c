@@ -28,8 +28,10 @@
  * forgotten. The exception is one that had to be durable and cannot be deferred: it is reported as failed,
  * and not owed, since its caller asks again.
  *
- * What is owed is lost when this process is killed while the store behind is away. The next copy then finds
- * what the store behind has: nothing, and is new, or the claim of a holder that died, and is in doubt. */
+ * What is owed is lost when this process is killed while the store behind is away, or closes: closing takes
+ * seconds, whatever is owed, and the log says how much was lost (store.not_caught_up). The next copy then
+ * finds what the store behind has: nothing, and is new, or the claim of a holder that died, and is in
+ * doubt. */
 #include "store/recent/recent.h"
 #include "store/answer.h"
 #include "store/recent/own.h"
@@ -305,27 +307,24 @@ static void recent_dispatch(struct idem_store *store) {
     struct idem_recent *recent = recent_of(store);
     ask_again(recent);
     idem_store_dispatch(recent->behind);
-    idem_recent_pay(recent);
+    (void)idem_recent_pay(recent);
 }
 
 static enum idem_code recent_sync(struct idem_store *store, struct idem_error *error) {
     struct idem_recent *recent = recent_of(store);
-    idem_recent_pay(recent);
+    (void)idem_recent_pay(recent);
     enum idem_code code = idem_store_sync(recent->behind, error);
     lose_patience(recent);
     return code;
 }
 
+/* The store behind answers what is under way while it closes: only then is it known what is lost. */
 static void recent_close(struct idem_store *store) {
     struct idem_recent *recent = recent_of(store);
-    size_t before = 0;
-    do { /* while the store behind takes something */
-        before = recent->debts.count;
-        (void)recent_sync(store, NULL);
-    } while (recent->debts.count < before && recent->debts.count > 0);
-    recent->closing = true;
-    idem_recent_say_what_is_lost(recent);
+    idem_recent_settle(recent);
+    lose_patience(recent);
     idem_store_close(recent->behind);
+    idem_recent_say_what_is_lost(recent);
     idem_patience_fini(&recent->patience);
     idem_debts_fini(&recent->debts);
     idem_generations_fini(&recent->memory);
@@ -354,7 +353,7 @@ static enum idem_code recent_init(struct idem_recent *recent, struct idem_store 
     recent->base.ops = &recent->ops;
     recent->behind = behind;
     recent->log = options->log;
-    idem_debts_init(&recent->debts, options->recent_keys);
+    idem_recent_init_paying(recent, options->recent_keys);
     bool remembers = idem_generations_init(&recent->memory, options->recent_keys);
     enum idem_code code = idem_patience_init(&recent->patience, options->patience_ms,
                                              idem_store_poll_fd(behind), error);

@@ -15,7 +15,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#define EVENTS_MAX 16
+#define EVENTS_MAX    16
+#define SYNC_TIMEOUTS 4 /* of an operation: how long sync and close wait */
 
 struct idem_redis *idem_redis_of(struct idem_store *store) {
     return (struct idem_redis *)store;
@@ -176,16 +177,23 @@ void idem_redis_wait(struct idem_redis *redis, int64_t until_ms) {
     idem_redis_dispatch(redis);
 }
 
-/* Every request has a deadline, so this ends. */
+/* Each request has a deadline, but one that is redirected, or sent again, has a new one each time, and
+ * callbacks may submit more. */
 static enum idem_code redis_sync(struct idem_store *store, struct idem_error *error) {
     struct idem_redis *redis = idem_redis_of(store);
-    (void)error;
-    while (idem_nodes_open_count(&redis->nodes) > 0) {
-        idem_redis_wait(redis, idem_redis_clock_ms() + redis->location.timeout_ms);
+    int64_t now_ms = idem_redis_clock_ms();
+    int64_t until_ms = now_ms + SYNC_TIMEOUTS * redis->location.timeout_ms;
+    while (idem_nodes_open_count(&redis->nodes) > 0 && now_ms < until_ms) {
+        idem_redis_wait(redis, until_ms);
+        now_ms = idem_redis_clock_ms();
     }
-    return IDEM_OK;
+    size_t open = idem_nodes_open_count(&redis->nodes);
+    return open == 0 ? IDEM_OK
+                     : idem_error_set(error, IDEM_ERR_TIMEOUT, 0,
+                                      "Redis has not answered %zu operations", open);
 }
 
+/* What is open after that is answered by the end of its session. */
 static void redis_close(struct idem_store *store) {
     struct idem_redis *redis = idem_redis_of(store);
     (void)redis_sync(store, NULL);
