@@ -42,14 +42,14 @@ struct idem_schema_row {
     bool required;        /* in the mapping that holds it */
     const char *fallback; /* the default, as a file would say it; NULL: none */
     const char *absent;   /* for people, where fallback is NULL: what holds then */
-    const char
-        *lone_key; /* MAPPING: the key that a word instead of a mapping stands for */
+    /* MAPPING: the key that a word instead of a mapping stands for. */
+    const char *lone_key;
     const struct idem_schema_word *words; /* WORD, SCOPE */
     int64_t min;                          /* UNSIGNED; DURATION in ms; TEXT in bytes */
     int64_t max;                          /* the same */
-    unsigned
-        strategies; /* bits of IDEM_SCHEMA_FOR: where a rule may say it; 0: anywhere */
-    size_t offset;  /* in struct idem_config; below rules[] in struct idem_rule_draft */
+    /* Bits of IDEM_SCHEMA_FOR: where a rule may say it; 0: anywhere. */
+    unsigned strategies;
+    size_t offset; /* in struct idem_config; below rules[] in struct idem_rule_draft */
     const char *meaning; /* one sentence of documentation */
 };
 

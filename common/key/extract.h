@@ -10,8 +10,8 @@ struct idem_extraction {
     const struct idem_message *message;
     const struct idem_secret *secret;
     struct idem_workspace *workspace;
-    bool
-        whole_message; /* the payload stands for the message: its hash takes in the topic */
+    /* The payload stands for the message: its hash takes in the topic. */
+    bool whole_message;
 };
 
 /* Forgets the derived values of the message before. One start serves one key, one scope and one

@@ -19,8 +19,8 @@
 struct reader {
     const uint8_t *at;
     const uint8_t *end;
-    struct idem_span
-        found; /* source text of the value that pointer leads to; empty: none */
+    /* Source text of the value that pointer leads to; empty: none. */
+    struct idem_span found;
 };
 
 static bool read_value(struct reader *reader, const char *pointer, unsigned depth);
@@ -178,17 +178,27 @@ static uint8_t token_byte(const char **token) {
     return *(*token)++ == '0' ? '~' : '/';
 }
 
+/* The next character of a string, escapes resolved. */
+static bool read_as_utf8(struct reader *reader, uint8_t bytes[IDEM_UTF8_MAX],
+                         size_t *len) {
+    uint32_t code_point = 0;
+    if (!read_character(reader, &code_point)) {
+        return false;
+    }
+    *len = idem_utf8_encode(code_point, bytes);
+    return true;
+}
+
 /* string is well-formed source text, quotes included. */
 static bool names_token(struct idem_span string, const char *token) {
     struct reader reader = {string.data + 1, string.data + string.len - 1, {NULL, 0}};
     const char *token_end = after_token(token);
     while (reader.at < reader.end) {
-        uint32_t code_point = 0;
         uint8_t bytes[IDEM_UTF8_MAX];
-        if (!read_character(&reader, &code_point)) {
+        size_t len = 0;
+        if (!read_as_utf8(&reader, bytes, &len)) {
             return false;
         }
-        size_t len = idem_utf8_encode(code_point, bytes);
         for (size_t i = 0; i < len; i++) {
             if (token >= token_end || token_byte(&token) != bytes[i]) {
                 return false;
@@ -300,12 +310,11 @@ static bool unescape(struct idem_span string, uint8_t *buffer, size_t size,
     struct reader reader = {string.data, string.data + string.len, {NULL, 0}};
     size_t used = 0;
     while (reader.at < reader.end) {
-        uint32_t code_point = 0;
         uint8_t bytes[IDEM_UTF8_MAX];
-        if (!read_character(&reader, &code_point)) {
+        size_t len = 0;
+        if (!read_as_utf8(&reader, bytes, &len)) {
             return false;
         }
-        size_t len = idem_utf8_encode(code_point, bytes);
         if (len > size - used) {
             return false;
         }

@@ -18,8 +18,8 @@ enum idem_scope_tag {
 struct idem_scope_value {
     enum idem_scope_tag tag;
     size_t count;
-    struct idem_key_part
-        parts[IDEM_EXTRACTORS_MAX]; /* extractor is set with TAG_BY only */
+    /* Extractor is set with TAG_BY only. */
+    struct idem_key_part parts[IDEM_EXTRACTORS_MAX];
 };
 
 /* false: the message does not say what it belongs to. */

@@ -17,8 +17,8 @@ struct idem_propagation {
 };
 
 struct idem_flight {
-    struct idem_receiver
-        *receiver; /* NULL: it was closed while the store had the question */
+    /* NULL: it was closed while the store had the question. */
+    struct idem_receiver *receiver;
     struct idem_flight *next;
     struct idem_flight **link; /* what points to this one; NULL while it is at rest */
     void *arg;

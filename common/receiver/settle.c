@@ -41,8 +41,8 @@ static struct idem_flight *start_settling(struct idem_receiver *receiver,
     }
     delivery->claimed = false;
     struct idem_flight *flight = idem_flight_take(&receiver->flights, receiver);
-    if (flight ==
-        NULL) { /* the claim stays until its lease ends: its next copy is in doubt */
+    if (flight == NULL) {
+        /* the claim stays until its lease ends: its next copy is in doubt */
         idem_counter_raise(&receiver->counters.settle_failures);
         settle_at_once(IDEM_ERR_NOMEM, settled, arg);
         return NULL;

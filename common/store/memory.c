@@ -212,21 +212,6 @@ static void memory_stats(struct idem_store *store, struct idem_store_stats *stat
     stats->purged = memory->purged;
 }
 
-static int memory_poll_fd(struct idem_store *store) {
-    (void)store;
-    return -1;
-}
-
-static void memory_dispatch(struct idem_store *store) {
-    (void)store;
-}
-
-static enum idem_code memory_sync(struct idem_store *store, struct idem_error *error) {
-    (void)store;
-    (void)error;
-    return IDEM_OK;
-}
-
 static void memory_close(struct idem_store *store) {
     struct memory *memory = memory_of(store);
     idem_record_set_fini(&memory->records);
@@ -242,9 +227,6 @@ static const struct idem_store_ops memory_ops = {
     .forget = memory_forget,
     .iterate = memory_iterate,
     .stats = memory_stats,
-    .poll_fd = memory_poll_fd,
-    .dispatch = memory_dispatch,
-    .sync = memory_sync,
     .close = memory_close,
 };
 

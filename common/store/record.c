@@ -66,27 +66,16 @@ void idem_record_encode(uint8_t *out, const struct idem_record *record) {
     }
 }
 
-/* Takes count bytes off the front of rest; NULL where there are fewer. */
-static const uint8_t *take(struct idem_span *rest, size_t count) {
-    if (rest->len < count) {
-        return NULL;
-    }
-    const uint8_t *taken = rest->data;
-    rest->data += count;
-    rest->len -= count;
-    return taken;
-}
-
 static bool decode_tail(struct idem_record *record, struct idem_span rest) {
     if (record->state == IDEM_RECORD_PENDING) {
-        const uint8_t *incarnation = take(&rest, INCARNATION_SIZE);
+        const uint8_t *incarnation = idem_little_take(&rest, INCARNATION_SIZE);
         if (incarnation == NULL) {
             return false;
         }
         record->owner.incarnation = idem_little_get(incarnation, INCARNATION_SIZE);
     }
     if (record->has_fingerprint) {
-        const uint8_t *fingerprint = take(&rest, IDEM_DIGEST_SIZE);
+        const uint8_t *fingerprint = idem_little_take(&rest, IDEM_DIGEST_SIZE);
         if (fingerprint == NULL) {
             return false;
         }
@@ -125,7 +114,7 @@ enum idem_code idem_record_decode(struct idem_record *record, struct idem_span b
         return IDEM_ERR_VERSION;
     }
     struct idem_record found = {.state = IDEM_RECORD_NONE};
-    const uint8_t *fixed = take(&bytes, FIXED_SIZE);
+    const uint8_t *fixed = idem_little_take(&bytes, FIXED_SIZE);
     if (fixed == NULL || !decode_state(&found, fixed[AT_STATE]) ||
         fixed[AT_VERSION] < version_of(found.state)) {
         return IDEM_ERR_FORMAT;

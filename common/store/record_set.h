@@ -12,8 +12,8 @@ struct idem_record_set {
     struct idem_table entries;
     struct idem_table results; /* of the few records that have one */
     size_t result_bytes;
-    struct idem_owner
-        *owners; /* entries name them by their index: one or two in practice */
+    /* Entries name them by their index: one or two in practice. */
+    struct idem_owner *owners;
     size_t owner_count;
     size_t owner_room;
     struct idem_table_cursor sweep;

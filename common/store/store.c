@@ -178,13 +178,15 @@ void idem_store_stats(struct idem_store *store, struct idem_store_stats *stats) 
 }
 
 int idem_store_poll_fd(struct idem_store *store) {
-    return store->ops->poll_fd(store);
+    return store->ops->poll_fd != NULL ? store->ops->poll_fd(store) : -1;
 }
 
 void idem_store_dispatch(struct idem_store *store) {
-    store->ops->dispatch(store);
+    if (store->ops->dispatch != NULL) {
+        store->ops->dispatch(store);
+    }
 }
 
 enum idem_code idem_store_sync(struct idem_store *store, struct idem_error *error) {
-    return store->ops->sync(store, error);
+    return store->ops->sync != NULL ? store->ops->sync(store, error) : IDEM_OK;
 }

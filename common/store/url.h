@@ -17,12 +17,12 @@ struct idem_url_unit {
 
 struct idem_url_parameter {
     const char *name;
-    const struct idem_url_unit
-        *units; /* ends with a NULL name; NULL: a text, no number */
+    /* Ends with a NULL name; NULL: a text, no number. */
+    const struct idem_url_unit *units;
     uint64_t least;
     uint64_t most;
-    const char *
-        form; /* what is right, for messages: "a size from 1MiB to 1TiB, such as 64MiB" */
+    /* What is right, for messages: "a size from 1MiB to 1TiB, such as 64MiB". */
+    const char *form;
     uint64_t value; /* the default before, what was given afterwards */
     bool given;
     struct idem_span text; /* of a text: what was given, as it stands in the query */

@@ -8,8 +8,8 @@
 struct idem_figures {
     int64_t interval_ms; /* 0: never */
     int64_t next_ms;
-    uint64_t
-        *last; /* what was published, in the order of the tree: only changes go out */
+    /* What was published, in the order of the tree: only changes go out. */
+    uint64_t *last;
     size_t capacity;
     struct idem_rule_counts *rules;
 };

@@ -35,8 +35,8 @@ struct idem_node {
     struct idem_figures figures;
     bool remote;         /* the store is on the network */
     char *handover_path; /* NULL: the store keeps nothing, and neither do we */
-    bool
-        handover_open; /* the file's messages are with the broker, the file is still there */
+    /* The file's messages are with the broker, the file is still there. */
+    bool handover_open;
 };
 
 /* File scope on purpose: the broker loads the plugin once for each listener that names it, and gives

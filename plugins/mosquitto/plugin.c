@@ -10,8 +10,8 @@
 struct instance {
     struct idem_node *node;
     mosquitto_plugin_id_t *identifier;
-    bool
-        counts_turns; /* of the instances that share a node, one counts the turns of the loop */
+    /* Of the instances that share a node, one counts the turns of the loop. */
+    bool counts_turns;
 };
 
 static int on_message(int event, void *data, void *userdata) {

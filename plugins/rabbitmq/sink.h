@@ -41,10 +41,10 @@ struct idem_sink_ops {
 /* The first member of an implementation's own struct. */
 struct idem_sink {
     const struct idem_sink_ops *ops;
-    struct idem_parcels
-        line; /* those that come before READY ones are READY, or will be */
-    struct idem_store
-        *store;      /* NULL, or where the sink keeps records itself: use no other */
+    /* Those that come before READY ones are READY, or will be. */
+    struct idem_parcels line;
+    /* NULL, or where the sink keeps records itself: use no other. */
+    struct idem_store *store;
     bool wants_keys; /* letters carry the text of their key */
 };
 

@@ -13,11 +13,11 @@ struct tally {
     unsigned missing; /* messages that did not arrive */
     unsigned twice;   /* arrivals beyond the first */
     unsigned doubts;  /* lines in which a bridge said that a copy was in doubt */
-    unsigned
-        unaccounted;    /* of the arrivals beyond the first: no bridge doubted that key */
-    unsigned excessive; /* doubts that no disturbance explains */
-    unsigned late;      /* copies delivered although everything had long been through */
-    unsigned alien;     /* arrivals that nobody published */
+    /* Of the arrivals beyond the first: no bridge doubted that key. */
+    unsigned unaccounted;
+    unsigned excessive;  /* doubts that no disturbance explains */
+    unsigned late;       /* copies delivered although everything had long been through */
+    unsigned alien;      /* arrivals that nobody published */
     unsigned unexpected; /* bridges that met an event which their state does not know */
     long long balance;   /* cents in the database's accounts */
     long long astray;    /* cents that are not where they should be */

@@ -12,8 +12,8 @@ struct broker;
 
 struct broker_options {
     const char *idem; /* the plugin's YAML file; NULL: the broker without the plugin */
-    const char *
-        conf; /* mosquitto.conf below the log lines; NULL: one open listener, and the plugin */
+    /* mosquitto.conf below the log lines; NULL: one open listener, and the plugin. */
+    const char *conf;
     const char *more; /* further lines of mosquitto.conf */
     bool shared;      /* lives until the group ends, else until the test does */
 };

@@ -33,8 +33,8 @@ struct idem_message {
     struct idem_span user;           /* authenticated user; empty where anonymous */
     struct idem_span message_id;     /* AMQP message_id; empty for MQTT */
     struct idem_span correlation_id; /* MQTT 5 correlation data, AMQP correlation_id */
-    idem_property_lookup
-        *property;         /* NULL where the protocol version has no properties */
+    /* NULL where the protocol version has no properties. */
+    idem_property_lookup *property;
     void *property_source; /* handed to property */
     bool deletion;         /* a retained delete: idempotent by nature, always passes */
 };

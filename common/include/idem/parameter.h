@@ -24,9 +24,9 @@ struct idem_parameter_source {
     const struct idem_message *message;
     struct idem_span key;             /* empty: the message has none */
     const struct idem_digest *digest; /* NULL: the same */
-    uint8_t *
-        room; /* for text in which escapes are resolved: as many bytes as the payload has, and
-                    * IDEM_PARAMETER_ROOM_MIN at least */
+    /* For text in which escapes are resolved: as many bytes as the payload has, and
+     * IDEM_PARAMETER_ROOM_MIN at least. */
+    uint8_t *room;
 };
 
 enum idem_parameter_status {

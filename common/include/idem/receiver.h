@@ -23,8 +23,8 @@ typedef bool idem_receiver_delivering(void *arg, const struct idem_digest *diges
 
 struct idem_receiver_options {
     struct idem_store *store; /* borrowed; must outlive the receiver */
-    const struct idem_ruleset
-        *rules;           /* borrowed until replaced by idem_receiver_set_rules */
+    /* Borrowed until replaced by idem_receiver_set_rules. */
+    const struct idem_ruleset *rules;
     const char *instance; /* names the owner of claims; copied */
     uint64_t incarnation; /* new at every start; 0: taken from the clock and randomness */
     bool durable;         /* claims and completions are answered when on disk */
@@ -52,9 +52,9 @@ struct idem_receiver_options {
 struct idem_delivery {
     enum idem_verdict verdict;
     enum idem_reason reason;
-    bool
-        claimed; /* whatever the verdict is: complete must follow when what it asks for (deliver,
-                   * quarantine, drop) is certain, or abandon when that has failed for certain */
+    /* Whatever the verdict is: complete must follow when what it asks for (deliver,
+     * quarantine, drop) is certain, or abandon when that has failed for certain. */
+    bool claimed;
     bool has_identity; /* digest is valid */
     bool deferrable;   /* of the rule: on_store_failure: deliver */
     struct idem_digest digest;
@@ -66,9 +66,9 @@ struct idem_delivery {
     int64_t ttl_ms;
     int64_t first_seen_ms; /* of the record that was found; 0 where none was */
     int64_t retry_at_ms;   /* HOLD: when the lease can have ended */
-    const struct idem_rule
-        *rule; /* NULL where none matched, or where the rules were replaced before a
-                * later decision; valid until rules are replaced */
+    /* NULL where none matched, or where the rules were replaced before a later decision;
+     * valid until rules are replaced. */
+    const struct idem_rule *rule;
     const char *rule_name; /* "" where none matched; valid until the receiver is closed */
     enum idem_code store_code; /* STORE_FAILURE: why */
 };

@@ -140,8 +140,8 @@ struct idem_rule {
     enum idem_ttl_from ttl_from;
     struct idem_ttl_header ttl_header;
     int64_t lease_ms;
-    struct idem_key_spec
-        fingerprint; /* count 0: none; always joined; absent values count as absent */
+    /* count 0: none; always joined; absent values count as absent. */
+    struct idem_key_spec fingerprint;
     struct idem_policies policies;
     struct idem_propagate propagate;
     struct idem_sequence_spec sequence; /* IDEM_STRATEGY_SEQUENCE only */

@@ -43,14 +43,14 @@ struct idem_record {
     enum idem_record_state state;
     bool has_fingerprint;
     struct idem_digest fingerprint;
-    struct idem_owner
-        owner; /* pending: the holder; done: who completed it (instance only kept) */
+    /* Pending: the holder; done: who completed it (instance only kept). */
+    struct idem_owner owner;
     int64_t first_seen_ms; /* when the key was first claimed */
-    int64_t
-        until_ms; /* pending: end of the lease; done: expiry. Live while now < until */
-    struct idem_span
-        result; /* stored result, or the state of a sequence; borrowed until the callback
-                 * returns; may be empty */
+    /* Pending: end of the lease; done: expiry. Live while now < until. */
+    int64_t until_ms;
+    /* Stored result, or the state of a sequence; borrowed until the callback returns; may
+     * be empty. */
+    struct idem_span result;
 };
 
 enum idem_claim_outcome {
@@ -67,9 +67,9 @@ struct idem_answer {
     enum idem_code code;             /* IDEM_OK, or why the operation did not succeed */
     enum idem_claim_outcome outcome; /* claim only, and only with IDEM_OK */
     uint64_t skipped; /* NEW and GAP, of a number: how many it leaves out */
-    struct idem_record
-        record; /* claim: what was there before (NEW: state NONE); lookup: what
-                                        is there. Undefined unless code is IDEM_OK */
+    /* Claim: what was there before (NEW: state NONE); lookup: what is there. Undefined
+     * unless code is IDEM_OK. */
+    struct idem_record record;
 };
 
 typedef void idem_store_done(void *arg, const struct idem_answer *answer);
@@ -85,8 +85,8 @@ struct idem_claim {
     struct idem_sequence_terms terms; /* with a number */
     struct idem_digest fingerprint;
     bool has_fingerprint;
-    bool
-        durable; /* answer only when a crash of this process or machine cannot undo the claim */
+    /* Answer only when a crash of this process or machine cannot undo the claim. */
+    bool durable;
     /* The copy is delivered even where this fails (on_store_failure: deliver): with recent_keys its claim is
      * then remembered. */
     bool deferrable;
@@ -96,8 +96,8 @@ struct idem_claim {
     /* A sliding window: a live done record of no other fingerprint is kept until now + extend_ms at least.
      * 0: it ends when it would have ended. */
     int64_t extend_ms;
-    int64_t
-        ttl_ms; /* what its completion will ask for: for stores in which both are one step */
+    /* What its completion will ask for: for stores in which both are one step. */
+    int64_t ttl_ms;
 };
 
 struct idem_completion {
@@ -217,13 +217,13 @@ struct idem_store {
 };
 
 struct idem_store_options {
-    const char *
-        url; /* memory: | embedded:///PATH[?map=64MiB&commit=10ms&front=524288] | redis://... |
-                      * unix:///PATH: see docs/guide/redis.md */
-    bool
-        read_only; /* for tools beside a running program: lookup, iterate and stats only */
-    const struct idem_secret
-        *secret; /* a store written under another secret is refused; NULL: not checked */
+    /* memory: | embedded:///PATH[?map=64MiB&commit=10ms&front=524288] | redis://... |
+     * unix:///PATH: see docs/guide/redis.md. */
+    const char *url;
+    /* For tools beside a running program: lookup, iterate and stats only. */
+    bool read_only;
+    /* A store written under another secret is refused; NULL: not checked. */
+    const struct idem_secret *secret;
     /* How long an operation may stay unanswered where the URL does not say (timeout=); 0: as the backend
      * thinks. Backends without a network have no use for it. */
     int64_t deadline_ms;

@@ -31,8 +31,8 @@ struct idem_waiters {
 struct idem_group {
     struct idem_record_set *records; /* NULL: no such group */
     struct idem_waiters waiters;
-    int64_t
-        delta; /* records that it adds to those before it, less those that it removes */
+    /* Records that it adds to those before it, less those that it removes. */
+    int64_t delta;
 };
 
 /* What waits in the journal to be merged: journalled, not changed by operations. */
@@ -90,8 +90,8 @@ struct idem_writer {
     int failed_rc;     /* of the last failure; LMDB's or the system's code */
     struct idem_journal_group group; /* the writer's alone: how far the frozen group is */
     struct idem_merge merge;         /* the writer's alone */
-    struct idem_filter
-        next_known; /* the writer's alone: filled by a round of the sweep */
+    /* The writer's alone: filled by a round of the sweep. */
+    struct idem_filter next_known;
 };
 
 struct idem_embedded {
@@ -109,8 +109,8 @@ struct idem_embedded {
     struct idem_group active; /* what changes now */
     struct idem_group frozen; /* what is being journalled: never changed, only read */
     size_t frozen_moved;      /* records of it that are journalled.records' already */
-    struct idem_backlog
-        journalled;              /* gains each frozen group; its records are never NULL */
+    /* Gains each frozen group; its records are never NULL. */
+    struct idem_backlog journalled;
     struct idem_backlog merging; /* never changed, only read */
     struct idem_filter known;    /* digests that are journalled, merging, or on disk */
     uint64_t active_no;          /* groups are numbered from 1 */

@@ -31,8 +31,8 @@ struct idem_file_facts {
     bool empty;
     size_t page_size;
     size_t size; /* of the file */
-    size_t
-        used; /* what LMDB takes to be there; more than size where the tail is missing */
+    /* What LMDB takes to be there; more than size where the tail is missing. */
+    size_t used;
     uint64_t free_root; /* of the tree of free pages */
     unsigned free_depth;
 };

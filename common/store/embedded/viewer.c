@@ -129,21 +129,6 @@ static void viewer_stats(struct idem_store *store, struct idem_store_stats *stat
     idem_disk_view_end(&viewer->disk);
 }
 
-static int viewer_poll_fd(struct idem_store *store) {
-    (void)store;
-    return -1;
-}
-
-static void viewer_dispatch(struct idem_store *store) {
-    (void)store;
-}
-
-static enum idem_code viewer_sync(struct idem_store *store, struct idem_error *error) {
-    (void)store;
-    (void)error;
-    return IDEM_OK;
-}
-
 static void viewer_close(struct idem_store *store) {
     struct viewer *viewer = viewer_of(store);
     idem_disk_close(&viewer->disk);
@@ -160,9 +145,6 @@ static const struct idem_store_ops viewer_ops = {
     .forget = viewer_forget,
     .iterate = viewer_iterate,
     .stats = viewer_stats,
-    .poll_fd = viewer_poll_fd,
-    .dispatch = viewer_dispatch,
-    .sync = viewer_sync,
     .close = viewer_close,
 };
 

@@ -11,8 +11,8 @@ struct idem_redis_link {
     int fd; /* -1: closed */
     struct idem_reader reader;
     struct idem_bytes out; /* commands that the operating system has not taken yet */
-    uint64_t
-        sent; /* bytes of commands that it has taken since the connection was begun */
+    /* Bytes of commands that it has taken since the connection was begun. */
+    uint64_t sent;
     struct idem_tls *tls;   /* owned; NULL: plain */
     struct idem_bytes wire; /* TLS: what is to be sent of handshake and records */
     bool heard;             /* TLS: something came after the handshake */

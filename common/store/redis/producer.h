@@ -49,8 +49,8 @@ struct idem_producer {
     bool durable;     /* something in the question is */
     bool seen_before; /* seen is the record as it was at some time */
     struct idem_record_bytes seen;
-    struct idem_record_bytes
-        next;         /* what the question makes of seen; none: it changes nothing */
+    /* What the question makes of seen; none: it changes nothing. */
+    struct idem_record_bytes next;
     int64_t kept_ms;  /* what the server is told to keep it for */
     int64_t since_ms; /* of the monotonic clock: when the question began */
 };

@@ -49,11 +49,11 @@ struct idem_session {
     bool proven;             /* an operation was answered on this connection */
     bool moved;              /* a sentinel has told where the server is */
     bool replicate;          /* something was written that replicas have to confirm */
-    struct idem_error
-        broken; /* code != IDEM_OK: the connection is to be given up, and why */
+    /* Code != IDEM_OK: the connection is to be given up, and why. */
+    struct idem_error broken;
     struct idem_error refusal; /* why the last attempt failed */
-    struct idem_redirect
-        redirect;         /* where the last request that was redirected belongs */
+    /* Where the last request that was redirected belongs. */
+    struct idem_redirect redirect;
     unsigned warned;      /* bits of what has been warned about */
     bool counted;         /* keys has been told at least once */
     uint64_t keys;        /* in the database, when last asked ... */

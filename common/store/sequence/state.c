@@ -54,17 +54,6 @@ size_t idem_sequence_encode(uint8_t *out, const struct idem_sequence *sequence) 
     return (size_t)(at - out);
 }
 
-/* Takes count bytes off the front of rest; NULL where there are fewer. */
-static const uint8_t *take(struct idem_span *rest, size_t count) {
-    if (rest->len < count) {
-        return NULL;
-    }
-    const uint8_t *taken = rest->data;
-    rest->data += count;
-    rest->len -= count;
-    return taken;
-}
-
 static bool decode_fixed(struct idem_sequence *sequence, const uint8_t *in) {
     sequence->known = true;
     sequence->has_mark = (in[0] & HAS_MARK) != 0;
@@ -83,7 +72,7 @@ static bool decode_fixed(struct idem_sequence *sequence, const uint8_t *in) {
 
 static bool decode_seen(struct idem_sequence *sequence, struct idem_span *rest) {
     size_t size = seen_size(sequence);
-    const uint8_t *in = take(rest, size);
+    const uint8_t *in = idem_little_take(rest, size);
     for (size_t i = 0; in != NULL && i < size; i++) {
         sequence->seen[i / 8] |= (uint64_t)in[i] << (8 * (i % 8));
     }
@@ -92,7 +81,7 @@ static bool decode_seen(struct idem_sequence *sequence, struct idem_span *rest) 
 
 /* A group of nothing, or of numbers beyond the last one, would be none of ours. */
 static bool decode_group(struct idem_group_of_numbers *group, struct idem_span *rest) {
-    const uint8_t *in = take(rest, IDEM_GROUP_SIZE_FIXED);
+    const uint8_t *in = idem_little_take(rest, IDEM_GROUP_SIZE_FIXED);
     if (in == NULL) {
         return false;
     }
@@ -107,7 +96,7 @@ static bool decode_group(struct idem_group_of_numbers *group, struct idem_span *
         group->first % 8 != 0 || group->first > UINT64_MAX - (8 * group->size - 1)) {
         return false;
     }
-    in = take(rest, group->size);
+    in = idem_little_take(rest, group->size);
     if (in == NULL || in[0] == 0 || in[group->size - 1] == 0) {
         return false;
     }
@@ -117,7 +106,7 @@ static bool decode_group(struct idem_group_of_numbers *group, struct idem_span *
 
 bool idem_sequence_decode(struct idem_sequence *sequence, struct idem_span bytes) {
     idem_sequence_clear(sequence);
-    const uint8_t *fixed = take(&bytes, IDEM_SEQUENCE_SIZE_FIXED);
+    const uint8_t *fixed = idem_little_take(&bytes, IDEM_SEQUENCE_SIZE_FIXED);
     bool right =
         fixed != NULL && decode_fixed(sequence, fixed) && decode_seen(sequence, &bytes);
     for (size_t i = 0; right && i < sequence->group_count; i++) {

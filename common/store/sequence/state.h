@@ -71,8 +71,8 @@ struct idem_sequence {
     bool has_top;
     uint64_t mark;
     uint64_t top;
-    int64_t
-        gap_since_ms; /* when the first number came that is held for others; 0: none is */
+    /* When the first number came that is held for others; 0: none is. */
+    int64_t gap_since_ms;
     unsigned window;
     uint64_t seen[IDEM_WINDOW_MAX / 64];
     size_t group_count;

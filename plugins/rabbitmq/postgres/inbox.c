@@ -135,21 +135,6 @@ static void inbox_stats(struct idem_store *store, struct idem_store_stats *stats
     stats->purged = inbox->purged;
 }
 
-static int inbox_poll_fd(struct idem_store *store) {
-    (void)store;
-    return -1; /* the sink's own connection answers */
-}
-
-static void inbox_dispatch(struct idem_store *store) {
-    (void)store;
-}
-
-static enum idem_code inbox_sync(struct idem_store *store, struct idem_error *error) {
-    (void)store;
-    (void)error;
-    return IDEM_OK;
-}
-
 static void give_up(struct idem_pg_inbox_claims *claims) {
     struct idem_pg_inbox_claim *claim = NULL;
     TAILQ_FOREACH(claim, claims, order) {
@@ -166,6 +151,7 @@ static void inbox_close(struct idem_store *store) {
     give_up(&inbox_of(store)->open);
 }
 
+/* Nothing to poll, to dispatch or to sync: the sink's own connection answers, and commits. */
 static const struct idem_store_ops operations = {
     .name = "inbox",
     .claim = inbox_claim,
@@ -175,9 +161,6 @@ static const struct idem_store_ops operations = {
     .forget = inbox_forget,
     .iterate = inbox_iterate,
     .stats = inbox_stats,
-    .poll_fd = inbox_poll_fd,
-    .dispatch = inbox_dispatch,
-    .sync = inbox_sync,
     .close = inbox_close,
 };
 

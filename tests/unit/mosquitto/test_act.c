@@ -433,8 +433,8 @@ static void without_memory_nothing_is_done_by_halves(void **state) {
         enum idem_act act;
         int qos;
         check_after *check;
-        size_t
-            least; /* allocations that must have been refused, so that the test means something */
+        /* Allocations that must have been refused, so that the test means something. */
+        size_t least;
     } cases[] = {
         {IDEM_ACT_PASS, 1, passed_with_or_without, 10},
         {IDEM_ACT_HAND_ON, 2, handed_on_or_untouched, 20},

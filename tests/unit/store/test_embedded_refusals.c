@@ -285,8 +285,8 @@ static void a_damaged_list_of_free_pages_leads_nowhere(void **state) {
     static const uint8_t values[] = {0x00, 0x01, 0x7f, 0xff};
     struct stores_box *box = *state;
     uint8_t page[4096];
-    uint64_t
-        roots[2]; /* at 80 in each meta page; the newer one is the higher transaction's */
+    /* At 80 in each meta page; the newer one is the higher transaction's. */
+    uint64_t roots[2];
     uint64_t transactions[2];
     int refused = 0;
     (void)leave_out_free_pages();

@@ -52,19 +52,8 @@ static void shim_stats(struct idem_store *store, struct idem_store_stats *stats)
     idem_store_stats(stage.memory, stats);
 }
 
-static int shim_poll_fd(struct idem_store *store) {
+static void shim_close(struct idem_store *store) {
     (void)store;
-    return -1;
-}
-
-static void shim_dispatch(struct idem_store *store) {
-    (void)store;
-}
-
-static enum idem_code shim_sync(struct idem_store *store, struct idem_error *error) {
-    (void)store;
-    (void)error;
-    return IDEM_OK;
 }
 
 static const struct idem_store_ops shim_ops = {
@@ -74,10 +63,7 @@ static const struct idem_store_ops shim_ops = {
     .lookup = shim_lookup,
     .forget = shim_forget,
     .stats = shim_stats,
-    .poll_fd = shim_poll_fd,
-    .dispatch = shim_dispatch,
-    .sync = shim_sync,
-    .close = shim_dispatch,
+    .close = shim_close,
 };
 static struct idem_store shim = {&shim_ops};
 
