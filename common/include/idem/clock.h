@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The only place that asks the clock. Everything else is told the time, so that tests
- * move it by hand. */
+ * move it by hand. None of these fails or blocks; any thread may call them. */
 #ifndef IDEM_CLOCK_H
 #define IDEM_CLOCK_H
 

@@ -16,9 +16,10 @@ enum idem_store_wait {
     IDEM_WAIT_BLOCK,
 };
 
-/* An AMQP end, or a database sink. Owned strings; NULL where not given. */
 #define IDEM_URLS_MAX 8
 
+/* An AMQP end, or a database sink. Owned strings; NULL where not given. Secrets are not in here, unless a
+ * URL has them: only where they are found. */
 struct idem_endpoint_config {
     char *urls[IDEM_URLS_MAX + 1]; /* tried in turn; NULL ends them */
     char *user_env;                /* name of an environment variable */
@@ -30,14 +31,16 @@ struct idem_endpoint_config {
     char *queue;
     char *exchange;
     char *routing_key;
-    unsigned prefetch;
+    unsigned prefetch; /* messages */
     char *statement;
     char *parameters[IDEM_EXTRACTORS_MAX]; /* "key", or an extractor that parses */
     size_t parameter_count;
-    char *inbox; /* a database: the table of records */
-    unsigned batch;
+    char *inbox;    /* a database: the table of records */
+    unsigned batch; /* messages in one transaction at most */
 };
 
+/* What each key means: docs/reference/configuration.md. Strings are owned. Nothing in it changes after
+ * loading, so threads may share it. */
 struct idem_config {
     char *path; /* where it was read from */
     char *instance;
@@ -45,10 +48,10 @@ struct idem_config {
     struct {
         char *url;
         enum idem_store_wait wait;
-        int64_t deadline_ms;
+        int64_t deadline_ms; /* the longest that one message waits for an answer */
         unsigned park_messages;
         unsigned park_bytes;
-        unsigned recent_keys;
+        unsigned recent_keys; /* remembered in front of a remote store */
     } store;
     struct idem_ruleset rules;
     struct {
@@ -74,24 +77,27 @@ struct idem_config {
     } log;
 };
 
-/* warn (may be NULL) receives findings that do not refuse the file, such as a short ttl. */
+/* Receives findings that do not refuse the file, such as a short ttl: text is borrowed. Called while the
+ * file is read. */
 typedef void idem_config_warn(void *arg, const char *text);
 
-/* Reads, checks and compiles the file, the secret file included. Blocks on disk. Initialises *config
- * whatever happens; call idem_config_fini in any case. On error the text begins "FILE:LINE: key: ...". */
+/* Reads, checks and compiles the file, the secret file included. Blocks on disk. warn may be NULL. Initialises
+ * *config whatever happens; call idem_config_fini in any case. IDEM_ERR_CONFIG: the text begins
+ * "FILE:LINE: key: ...". IDEM_ERR_IO: the file cannot be read. IDEM_ERR_NOMEM. */
 IDEM_API IDEM_MUST_USE enum idem_code idem_config_load(struct idem_config *config,
                                                        const char *path,
                                                        idem_config_warn *warn, void *arg,
                                                        struct idem_error *error);
 
-/* The same from memory; name stands for the file in messages. The secret file is not read: the set has
- * the public default secret. */
+/* The same from memory, text of length bytes; name stands for the file in messages. The secret file is not
+ * read: the set has the public default secret. Does not block. */
 IDEM_API IDEM_MUST_USE enum idem_code idem_config_parse(struct idem_config *config,
                                                         const char *name,
                                                         const char *text, size_t length,
                                                         idem_config_warn *warn, void *arg,
                                                         struct idem_error *error);
 
+/* Frees what it owns, not the struct itself; the rules with it. Accepts a zeroed one. */
 IDEM_API void idem_config_fini(struct idem_config *config);
 
 #ifdef __cplusplus

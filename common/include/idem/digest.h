@@ -29,7 +29,8 @@ static inline bool idem_digest_equal(const struct idem_digest *a,
     return memcmp(a->bytes, b->bytes, IDEM_DIGEST_SIZE) == 0;
 }
 
-/* Call once before any other function of the library that hashes; safe to repeat, from any thread. */
+/* Call once before any other function of the library that hashes; safe to repeat, from any thread.
+ * IDEM_ERR_UNAVAILABLE: nothing can be hashed in this process. */
 IDEM_API IDEM_MUST_USE enum idem_code idem_digest_init(struct idem_error *error);
 
 IDEM_API void idem_secret_default(struct idem_secret *secret);

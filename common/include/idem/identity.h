@@ -34,7 +34,8 @@ struct idem_key_part {
 };
 
 /* Scratch memory for one identification at a time: parsed JSON, hashed payloads. Reusable, not to be
- * shared between threads. Values in parts stay valid until the next use or fini. */
+ * shared between threads. Values in parts stay valid until the next use or close. IDEM_ERR_NOMEM:
+ * *workspace is NULL. Closing accepts NULL. */
 struct idem_workspace;
 IDEM_API IDEM_MUST_USE enum idem_code
 idem_workspace_open(struct idem_workspace **workspace);

@@ -23,8 +23,8 @@ enum idem_log_format {
     IDEM_LOG_JSON,
 };
 
-/* event is a stable name, such as "store.full"; text is one line without a newline. Called from any
- * thread that Idem runs: it must be safe for that and must not call back into Idem. */
+/* event is a stable name, such as "store.full"; text is one line without a newline; both are borrowed.
+ * Called from any thread that Idem runs: it must be safe for that and must not call back into Idem. */
 typedef void idem_log_sink(void *context, enum idem_log_level level, const char *event,
                            const char *text);
 
@@ -34,7 +34,8 @@ struct idem_log {
     enum idem_log_level level; /* lines above this level are not formatted at all */
 };
 
-/* log may be NULL. Formats at most 1 KiB; longer lines end in "...". */
+/* log may be NULL. Formats at most 1 KiB; longer lines end in "...". Blocks as long as the sink does. Any
+ * thread. */
 IDEM_API void idem_log_write(const struct idem_log *log, enum idem_log_level level,
                              const char *event, const char *format, ...)
     IDEM_PRINTF(4, 5);
@@ -42,7 +43,7 @@ IDEM_API void idem_log_write(const struct idem_log *log, enum idem_log_level lev
 /* "error", "warning", ...; static. */
 IDEM_API const char *idem_log_level_name(enum idem_log_level level);
 
-/* A sink that writes to standard error; context is a const enum idem_log_format *. */
+/* A sink that writes to standard error; context is a const enum idem_log_format *, NULL for text. */
 IDEM_API void idem_log_stderr(void *context, enum idem_log_level level, const char *event,
                               const char *text);
 

@@ -29,7 +29,7 @@ enum idem_gap {
 struct idem_sequence_terms {
     enum idem_gap on_gap;
     bool require_zero; /* an unknown producer, or a new epoch, begins with 0 */
-    int64_t hold_ms;
+    int64_t hold_ms;   /* > 0 with IDEM_GAP_HOLD; counted from the first that is held */
     uint64_t hold_numbers;
     int64_t ttl_ms; /* > 0; how long an idle producer is remembered */
 };

@@ -5,6 +5,10 @@
 
 #include <idem/rule.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum idem_parameter_kind {
     IDEM_PARAMETER_KEY,       /* key: the idempotency key, as a text */
     IDEM_PARAMETER_DIGEST,    /* digest: of scope and key, 16 bytes */
@@ -17,9 +21,9 @@ struct idem_parameter {
     struct idem_extractor extractor; /* IDEM_PARAMETER_EXTRACTOR only */
 };
 
-#define IDEM_PARAMETER_ROOM_MIN 128
+#define IDEM_PARAMETER_ROOM_MIN 128 /* bytes */
 
-/* What values are taken from. */
+/* What values are taken from; all of it borrowed. */
 struct idem_parameter_source {
     const struct idem_message *message;
     struct idem_span key;             /* empty: the message has none */
@@ -35,16 +39,22 @@ enum idem_parameter_status {
     IDEM_PARAMETER_TOO_LARGE, /* json: in a payload beyond IDEM_JSON_MAX, which is not looked into */
 };
 
-/* IDEM_ERR_INVALID (the text says what forms are known), IDEM_ERR_NOMEM. */
+/* From a word of the configuration. The parameter is the caller's to fini; on error it holds nothing.
+ * IDEM_ERR_INVALID (the text says what forms are known), IDEM_ERR_NOMEM. */
 IDEM_API IDEM_MUST_USE enum idem_code
 idem_parameter_parse(struct idem_parameter *parameter, const char *text,
                      struct idem_error *error);
 IDEM_API void idem_parameter_fini(struct idem_parameter *parameter);
 
-/* *value is borrowed from the source; *used bytes of its room are taken by it. Unlike a key's, a value may be empty and of any length. Pure. */
+/* *value is borrowed from the source or the parameter; *used bytes of the room are taken by it. Unlike a
+ * key's, a value may be empty and of any length. Pure. */
 IDEM_API enum idem_parameter_status
 idem_parameter_value(const struct idem_parameter *parameter,
                      const struct idem_parameter_source *source, struct idem_span *value,
                      size_t *used);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * The idempotent receiver: claim -> deliver -> complete or abandon. See docs/design/protocol.md for
- * the crash windows. One receiver belongs to one thread; counters may be read from any. */
+ * the crash windows.
+ *
+ * Threads: a receiver belongs to the thread of its store; counters may be read from any. Callbacks run on
+ * it, inside the call that causes them or inside one that lets the store work: see store.h.
+ *
+ * Blocking: nothing here waits for disk or network; what the store cannot answer at once, it answers later.
+ *
+ * Time: now_ms is the wall clock, idem_clock_wall_ms(). */
 #ifndef IDEM_RECEIVER_H
 #define IDEM_RECEIVER_H
 
@@ -14,18 +21,20 @@ extern "C" {
 
 struct idem_receiver;
 
-/* Whether one more copy can be kept until the store has answered. */
+/* Whether one more copy can be kept until the store has answered. Must not call the receiver. */
 typedef bool idem_receiver_room(void *arg);
 
 /* Whether the copy that claimed the digest is still being delivered, and will be, short of a crash. Asked
  * from within idem_receiver_submit or idem_store_dispatch; must not call the receiver. */
 typedef bool idem_receiver_delivering(void *arg, const struct idem_digest *digest);
 
+/* Borrowed by the call that opens, except where it says more. */
 struct idem_receiver_options {
     struct idem_store *store; /* borrowed; must outlive the receiver */
     /* Borrowed until replaced by idem_receiver_set_rules. */
     const struct idem_ruleset *rules;
-    const char *instance; /* names the owner of claims; copied */
+    /* Names the owner of claims; not empty; only its hash is kept. */
+    const char *instance;
     uint64_t incarnation; /* new at every start; 0: taken from the clock and randomness */
     bool durable;         /* claims and completions are answered when on disk */
     bool can_hold;        /* the adapter can keep a copy unacknowledged */
@@ -61,11 +70,12 @@ struct idem_delivery {
     struct idem_number number;   /* strategy sequence; digest is the one message's then */
     struct idem_digest producer; /* with a number: whose record it is in */
     uint64_t skipped;            /* with a number: how many it leaves out */
-    struct idem_digest fingerprint;
+    struct idem_digest fingerprint; /* valid with has_fingerprint */
     bool has_fingerprint;
-    int64_t ttl_ms;
-    int64_t first_seen_ms; /* of the record that was found; 0 where none was */
-    int64_t retry_at_ms;   /* HOLD: when the lease can have ended */
+    int64_t ttl_ms; /* what its completion asks for */
+    /* Wall clock, of the record that was found; 0 where none was. */
+    int64_t first_seen_ms;
+    int64_t retry_at_ms; /* HOLD: wall clock, when the lease can have ended */
     /* NULL where none matched, or where the rules were replaced before a later decision;
      * valid until rules are replaced. */
     const struct idem_rule *rule;
@@ -73,9 +83,16 @@ struct idem_delivery {
     enum idem_code store_code; /* STORE_FAILURE: why */
 };
 
+/* arg is what was submitted with the copy; delivery is the caller's own. May call the receiver, but not
+ * close it. */
 typedef void idem_receiver_decided(void *arg, struct idem_delivery *delivery);
+
+/* IDEM_OK; of complete and abandon in store.h the codes; or IDEM_ERR_NOMEM: the claim stays until its lease
+ * ends. May call the receiver, but not close it. */
 typedef void idem_receiver_settled(void *arg, enum idem_code code);
 
+/* *receiver is the caller's to close, and NULL on error. IDEM_ERR_INVALID (no store, instance or rules, or
+ * rules out of range), _NOMEM, _UNSUPPORTED. */
 static inline IDEM_MUST_USE enum idem_code
 idem_receiver_open(struct idem_receiver **receiver,
                    const struct idem_receiver_options *options, struct idem_error *error);
@@ -130,8 +147,9 @@ IDEM_API void idem_receiver_abandon(struct idem_receiver *receiver,
                                     struct idem_delivery *delivery,
                                     idem_receiver_settled *settled, void *arg);
 
-/* Replaces the rules; the old ones may be freed afterwards. Deliveries on their way keep what they need;
- * counters of rules are kept by name. IDEM_ERR_NOMEM, _INVALID, _UNSUPPORTED: the old rules stay. */
+/* Replaces the rules, which are borrowed; the old ones may be freed afterwards. Deliveries on their way keep
+ * what they need; counters of rules are kept by name. IDEM_ERR_NOMEM, _INVALID, _UNSUPPORTED: the old rules
+ * stay. */
 IDEM_API IDEM_MUST_USE enum idem_code
 idem_receiver_set_rules(struct idem_receiver *receiver, const struct idem_ruleset *rules,
                         struct idem_error *error);

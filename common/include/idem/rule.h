@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Rules as the configuration compiles them: what matches, what the key is, and what to do then. */
+ * Rules as the configuration compiles them: what matches, what the key is, and what to do then. A set that
+ * nobody changes may be read by any number of threads; nothing here blocks. Owned members come from malloc
+ * and are freed by the fini of what holds them; each fini accepts what is zeroed. */
 #ifndef IDEM_RULE_H
 #define IDEM_RULE_H
 
@@ -136,10 +138,10 @@ struct idem_rule {
     enum idem_strategy strategy;
     struct idem_key_spec key;
     struct idem_scope scope;
-    int64_t ttl_ms;
+    int64_t ttl_ms; /* > 0, as the lease, unless the strategy is natural */
     enum idem_ttl_from ttl_from;
     struct idem_ttl_header ttl_header;
-    int64_t lease_ms;
+    int64_t lease_ms; /* how long a claim keeps other copies out */
     /* count 0: none; always joined; absent values count as absent. */
     struct idem_key_spec fingerprint;
     struct idem_policies policies;
@@ -154,12 +156,12 @@ struct idem_ruleset {
     struct idem_secret secret;
 };
 
-/* The first rule that matches, or NULL. Pure; bounded by rules x topic length. */
+/* The first rule that matches, borrowed from the set, or NULL. Pure; bounded by rules x topic length. */
 IDEM_API const struct idem_rule *idem_ruleset_match(const struct idem_ruleset *set,
                                                     const struct idem_message *message);
 
-/* How long this message is remembered once it has been delivered: what it asks for, within the bounds of
- * the rule, else the rule's ttl. Whatever else the property may hold counts as absent. Pure. */
+/* How many milliseconds this message is remembered once it has been delivered: what it asks for, within the
+ * bounds of the rule, else the rule's ttl. Whatever else the property may hold counts as absent. Pure. */
 IDEM_API int64_t idem_rule_ttl(const struct idem_rule *rule,
                                const struct idem_message *message);
 
@@ -168,13 +170,14 @@ IDEM_API int64_t idem_rule_ttl(const struct idem_rule *rule,
 IDEM_API struct idem_sequence_terms idem_rule_terms(const struct idem_rule *rule,
                                                     bool can_hold);
 
-/* Frees what the set owns, not the set itself; accepts a zeroed one. */
+/* They free what is owned, not the struct itself. */
 IDEM_API void idem_ruleset_fini(struct idem_ruleset *set);
 IDEM_API void idem_rule_fini(struct idem_rule *rule);
 IDEM_API void idem_key_spec_fini(struct idem_key_spec *spec);
 
-/* Parses one extractor of the configuration ("property:NAME", "json:/a/b", "topic:2", ...). On error
- * the text says what forms are known. IDEM_ERR_INVALID, IDEM_ERR_NOMEM. */
+/* Parses one extractor of the configuration ("property:NAME", "json:/a/b", "topic:2", ...), whose text is
+ * then the caller's to free. On error there is none, and the error's says what forms are known.
+ * IDEM_ERR_INVALID, IDEM_ERR_NOMEM. */
 IDEM_API IDEM_MUST_USE enum idem_code
 idem_extractor_parse(struct idem_extractor *extractor, const char *text,
                      struct idem_error *error);
@@ -184,7 +187,7 @@ idem_extractor_parse(struct idem_extractor *extractor, const char *text,
 IDEM_API bool idem_topic_matches(struct idem_span filter, struct idem_span topic);
 IDEM_API bool idem_topic_filter_valid(struct idem_span filter);
 
-/* AMQP topic patterns: words between dots, * one word, # none or more. Pure. */
+/* AMQP topic patterns (AMQP 0-9-1, topic exchanges): words between dots, * one word, # none or more. Pure. */
 IDEM_API bool idem_pattern_matches(struct idem_span pattern, struct idem_span words);
 
 #ifdef __cplusplus

@@ -6,10 +6,15 @@
  * except for operations marked durable, which the embedded store answers from idem_store_dispatch()
  * once the group that holds them is on disk.
  *
- * Threads: one handle belongs to one thread at a time; callbacks run on it, inside the submitting
- * call or inside idem_store_dispatch(). Callbacks must not close the store.
+ * Threads: one handle belongs to one thread at a time; callbacks run on it, inside the submitting call or
+ * a later one that lets the store work: idem_store_dispatch(), iterate, sync, close. They may submit
+ * operations, and must not close the store. Two handles may be used by two threads at once.
  *
- * Time: every operation is told the wall-clock time; backends do not ask the clock for expiry. */
+ * Time: every operation is told the wall-clock time in milliseconds (now_ms: idem_clock_wall_ms());
+ * backends do not ask the clock for expiry.
+ *
+ * Ownership: the struct of an operation and what it points to are read before the submitting call returns.
+ * An answer and what it points to are borrowed until its callback returns. */
 #ifndef IDEM_STORE_H
 #define IDEM_STORE_H
 
@@ -29,7 +34,7 @@ struct idem_owner {
     uint64_t incarnation;
 };
 
-/* The longest result that a store takes: IDEM_ERR_INVALID beyond it. */
+/* The longest result that a store takes, in bytes: IDEM_ERR_INVALID beyond it. */
 #define IDEM_RESULT_MAX (1024 * 1024)
 
 enum idem_record_state {
@@ -42,11 +47,11 @@ enum idem_record_state {
 struct idem_record {
     enum idem_record_state state;
     bool has_fingerprint;
-    struct idem_digest fingerprint;
+    struct idem_digest fingerprint; /* valid with has_fingerprint */
     /* Pending: the holder; done: who completed it (instance only kept). */
     struct idem_owner owner;
-    int64_t first_seen_ms; /* when the key was first claimed */
-    /* Pending: end of the lease; done: expiry. Live while now < until. */
+    int64_t first_seen_ms; /* wall clock: when the key was first claimed */
+    /* Wall clock. Pending: end of the lease; done: expiry. Live while now < until. */
     int64_t until_ms;
     /* Stored result, or the state of a sequence; borrowed until the callback returns; may
      * be empty. */
@@ -67,11 +72,12 @@ struct idem_answer {
     enum idem_code code;             /* IDEM_OK, or why the operation did not succeed */
     enum idem_claim_outcome outcome; /* claim only, and only with IDEM_OK */
     uint64_t skipped; /* NEW and GAP, of a number: how many it leaves out */
-    /* Claim: what was there before (NEW: state NONE); lookup: what is there. Undefined
-     * unless code is IDEM_OK. */
+    /* Claim: what was there before (NEW: state NONE); lookup: what is there. Undefined unless code is
+     * IDEM_OK, or the operation is a claim of a store with recent_keys: see there. */
     struct idem_record record;
 };
 
+/* arg is what was submitted with the operation. */
 typedef void idem_store_done(void *arg, const struct idem_answer *answer);
 
 /* A claim of a number is made in the record of its producer, which digest names: state SEQUENCE. It is
@@ -84,7 +90,7 @@ struct idem_claim {
     struct idem_number number; /* of strategy sequence; fingerprints are not kept then */
     struct idem_sequence_terms terms; /* with a number */
     struct idem_digest fingerprint;
-    bool has_fingerprint;
+    bool has_fingerprint; /* false: none is kept */
     /* Answer only when a crash of this process or machine cannot undo the claim. */
     bool durable;
     /* The copy is delivered even where this fails (on_store_failure: deliver): with recent_keys its claim is
@@ -92,7 +98,7 @@ struct idem_claim {
     bool deferrable;
     struct idem_owner owner;
     int64_t now_ms;
-    int64_t lease_ms; /* > 0 */
+    int64_t lease_ms; /* > 0; counted from now */
     /* A sliding window: a live done record of no other fingerprint is kept until now + extend_ms at least.
      * 0: it ends when it would have ended. */
     int64_t extend_ms;
@@ -106,7 +112,7 @@ struct idem_completion {
     struct idem_owner owner;   /* must hold the pending record */
     int64_t now_ms;
     int64_t ttl_ms; /* > 0; counted from now */
-    bool durable;
+    bool durable;   /* as of a claim */
     /* With recent_keys, and durable: IDEM_OK already where it is only remembered, to be written when the
      * store answers again. What is not durable is always deferrable. */
     bool deferrable;
@@ -119,6 +125,7 @@ struct idem_abandonment {
     struct idem_owner owner;
 };
 
+/* What a backend does not have is 0. Counts of events are since the store was opened. */
 struct idem_store_stats {
     uint64_t keys;  /* records on disk or in memory, expired ones included until purged */
     uint64_t bytes; /* of memory or disk that they use */
@@ -131,13 +138,14 @@ struct idem_store_stats {
     bool failing; /* the last attempt to make records durable failed */
 };
 
-/* Return false to stop. record->result is borrowed until the call returns. */
+/* Return false to stop. Both pointers are borrowed until the call returns. */
 typedef bool idem_store_visit(void *arg, const struct idem_digest *digest,
                               const struct idem_record *record);
 
 struct idem_store;
 
-/* What a backend implements. Reached through the functions below, which check the arguments. */
+/* What a backend implements. Reached through the functions below, which check the arguments. poll_fd,
+ * dispatch and sync are NULL where everything is answered at once, and nothing is left to make durable. */
 struct idem_store_ops {
     const char *name;
 
@@ -169,17 +177,22 @@ struct idem_store_ops {
     void (*forget)(struct idem_store *store, const struct idem_digest *digest,
                    idem_store_done *done, void *arg);
 
-    /* Visits each live record once, in no particular order. MAY block; for tools, not for hot paths. */
+    /* Visits each live record once, in no particular order. MAY block; for tools, not for hot paths.
+     * IDEM_ERR_UNSUPPORTED: the backend cannot. _UNAVAILABLE, _TIMEOUT, _IO, _FORMAT, _NOMEM: some records may
+     * have been visited. IDEM_OK as well where the visitor stopped it. */
     enum idem_code (*iterate)(struct idem_store *store, int64_t now_ms,
                               idem_store_visit *visit, void *arg,
                               struct idem_error *error);
 
+    /* What is known now: asks no server. *stats is zeroed before. */
     void (*stats)(struct idem_store *store, struct idem_store_stats *stats);
 
-    /* Readable when dispatch has work; -1: never (everything is answered at once). */
+    /* Readable when dispatch has work; -1: never (everything is answered at once). The store's own, and
+     * the same until it is closed: wait for it, and neither read nor close it. */
     int (*poll_fd)(struct idem_store *store);
 
-    /* Runs the callbacks that are due. Never blocks. */
+    /* Runs the callbacks that are due. Never blocks, except that a host's name in the URL is looked up for
+     * each new connection. */
     void (*dispatch)(struct idem_store *store);
 
     /* Blocks until everything accepted so far is durable, or failed; a store on a network for a few
@@ -193,7 +206,7 @@ struct idem_store_ops {
 
 /* What a sequence record knows of its producer. */
 struct idem_sequence_report {
-    uint64_t epoch;
+    uint64_t epoch; /* the latest one */
     bool has_mark;
     uint64_t mark; /* the highest number that was delivered for certain */
     bool has_top;
@@ -202,7 +215,7 @@ struct idem_sequence_report {
     size_t given_back; /* numbers whose delivery failed, and that have not come again */
 };
 
-/* The longest state of a sequence record. */
+/* The longest state of a sequence record, in bytes. */
 #define IDEM_SEQUENCE_STATE_MAX 8192
 
 /* For tools: what is in a sequence record, and what a claim of a number would be answered if its producer
@@ -216,6 +229,7 @@ struct idem_store {
     const struct idem_store_ops *ops;
 };
 
+/* Borrowed by the call that opens, except where it says more. Zero is the default of each but url. */
 struct idem_store_options {
     /* memory: | embedded:///PATH[?map=64MiB&commit=10ms&front=524288] | redis://... |
      * unix:///PATH: see docs/guide/redis.md. */
@@ -237,7 +251,9 @@ struct idem_store_options {
     struct idem_log log; /* copied */
 };
 
-/* Opens the backend that the URL names. Blocks on disk. *store is NULL on error.
+/* Opens the backend that the URL names. Blocks on disk, or for the first answer of a server, at most until
+ * both timeouts of the URL have passed: one that cannot be reached may come later, and is no error. *store is
+ * the caller's to close, and NULL on error.
  * IDEM_ERR_INVALID (URL), _UNSUPPORTED (a backend that this build lacks), _BUSY, _FORMAT, _VERSION,
  * _IO, _NOMEM; the text says what to do. */
 static inline IDEM_MUST_USE enum idem_code
@@ -257,7 +273,8 @@ static inline enum idem_code idem_store_open(struct idem_store **store,
     return idem_store_open_sized(store, options, sizeof *options, error);
 }
 
-/* Whether a URL is well-formed and names a known backend, without opening it. */
+/* Whether a URL is well-formed and names a known backend, without opening it: IDEM_OK, or else
+ * IDEM_ERR_INVALID and what is wrong. Does not block. */
 IDEM_API IDEM_MUST_USE enum idem_code idem_store_url_check(const char *url,
                                                            struct idem_error *error);
 
@@ -265,9 +282,12 @@ IDEM_API IDEM_MUST_USE enum idem_code idem_store_url_check(const char *url,
  * times. False for what is no URL. */
 IDEM_API bool idem_store_url_is_remote(const char *url);
 
-/* NULL is accepted. */
+/* Answers what is open, by callbacks, before it frees: see the operation. Blocks. NULL is accepted. */
 IDEM_API void idem_store_close(struct idem_store *store);
 
+/* The operations of the contract above, and on its terms. What is outside its documented range, times beyond
+ * what a record can hold included, is answered with IDEM_ERR_INVALID at once, and changes nothing. done is
+ * required; each code comes through it. */
 IDEM_API void idem_store_claim(struct idem_store *store, const struct idem_claim *claim,
                                idem_store_done *done, void *arg);
 IDEM_API void idem_store_complete(struct idem_store *store,
