@@ -63,6 +63,23 @@ each_header_compiles_alone_in_c_and_in_cpp() {
   done
 }
 
+# A header without extern "C" compiles, but its names are others.
+every_function_can_be_linked_from_cpp() {
+  {
+    echo '#include <idem/idem.h>'
+    echo 'extern void (*const functions[])(void);'
+    echo 'void (*const functions[])(void) = {'
+    nm -D --defined-only "$stage/lib/libidem.so" |
+      sed -n 's/.* T \(idem_[a-z0-9_]*\)@*.*$/reinterpret_cast<void (*)(void)>(\&\1),/p'
+    echo '};'
+    echo 'int main(void) { return functions[0] == nullptr; }'
+  } >"$scratch/functions.cpp"
+  [ "$(grep -c reinterpret "$scratch/functions.cpp")" -gt 50 ] || return 1
+  # shellcheck disable=SC2046 # words
+  "$cc" -x c++ -std=c++11 "${flags[@]}" $(pkg '--cflags idem') -o "$scratch/functions" \
+    "$scratch/functions.cpp" -x none $(pkg '--libs idem')
+}
+
 # One program, which is C and C++.
 program() {
   cat <<'END'
@@ -153,6 +170,7 @@ END
 tests=(the_version_and_the_soname_are_those_of_the_headers
   destdir_is_not_in_the_files_that_speak_of_paths
   each_header_compiles_alone_in_c_and_in_cpp
+  every_function_can_be_linked_from_cpp
   a_cpp_program_runs_with_the_shared_library
   a_program_runs_without_the_shared_library
   the_plugin_shows_and_needs_no_symbol_of_the_library)
