@@ -105,14 +105,18 @@ void stage_start(struct stage *stage, size_t index, const char *point) {
     stage->up[index] = true;
 }
 
+static void show_log(struct stage *stage, size_t index) {
+    char *log = bridge_log(stage->bridges[index]);
+    (void)fprintf(stderr, "---- the log of bridge %zu\n%s", index + 1, log);
+    free(log);
+}
+
 void stage_check(struct stage *stage) {
     for (size_t i = 0; i < stage->bridge_count; i++) {
         int status = 0;
         if (stage->up[i] && bridge_ended(stage->bridges[i], &status)) {
             stage->up[i] = false;
-            char *log = bridge_log(stage->bridges[i]);
-            (void)fprintf(stderr, "---- the log of bridge %zu\n%s", i + 1, log);
-            free(log);
+            show_log(stage, i);
             fail_msg("bridge %zu has ended by itself: %d", i + 1, status);
         }
     }
@@ -319,6 +323,9 @@ void stage_finish(struct stage *stage) {
         }
         left = left_over(stage, until_ms);
         if (now_ms() >= until_ms) {
+            for (size_t i = 0; i < stage->bridge_count; i++) {
+                show_log(stage, i);
+            }
             fail_msg("%u messages are stuck in the source", left);
         }
     } while (left > 0);
