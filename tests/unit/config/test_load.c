@@ -128,13 +128,13 @@ static void long_paths_leave_room_for_the_finding(void **state) {
     struct idem_error error = IDEM_ERROR_INIT;
     char name[1024];
     (void)state;
-    memset(name, 'x', sizeof name);
+    memset(name, 'n', sizeof name);
     name[sizeof name - 1] = '\0';
     assert_int_equal(idem_config_parse(&config, name, "a: b\n", 5, NULL, NULL, &error),
                      IDEM_ERR_CONFIG);
     idem_config_fini(&config);
-    assert_memory_equal(error.text, "...xxx", 6);
-    assert_non_null(strstr(error.text, "x:1: a: unknown key; known here are instance"));
+    assert_memory_equal(error.text, "...nnn", 6);
+    assert_non_null(strstr(error.text, "n:1: a: unknown key; known here are instance"));
 }
 
 int main(void) {
