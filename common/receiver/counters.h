@@ -29,7 +29,7 @@ void idem_counters_fini(struct idem_counters *counters);
 struct idem_counter_row *idem_counters_row(struct idem_counters *counters,
                                            const char *name);
 
-/* See idem_receiver_counts. Any thread. */
+/* See idem_receiver_read_counts. Any thread. */
 size_t idem_counters_read(const struct idem_counters *counters,
                           struct idem_receiver_counts *total,
                           struct idem_rule_counts *rules, size_t rules_max);

@@ -176,8 +176,8 @@ void idem_receiver_close(struct idem_receiver *receiver) {
     free(receiver);
 }
 
-size_t idem_receiver_counts(const struct idem_receiver *receiver,
-                            struct idem_receiver_counts *total,
-                            struct idem_rule_counts *rules, size_t rules_max) {
+size_t idem_receiver_read_counts(const struct idem_receiver *receiver,
+                                 struct idem_receiver_counts *total,
+                                 struct idem_rule_counts *rules, size_t rules_max) {
     return idem_counters_read(&receiver->counters, total, rules, rules_max);
 }

@@ -172,7 +172,7 @@ enum idem_code idem_store_iterate(struct idem_store *store, int64_t now_ms,
     return store->ops->iterate(store, now_ms, visit, arg, error);
 }
 
-void idem_store_stats(struct idem_store *store, struct idem_store_stats *stats) {
+void idem_store_read_stats(struct idem_store *store, struct idem_store_stats *stats) {
     *stats = (struct idem_store_stats){.keys = 0};
     store->ops->stats(store, stats);
 }

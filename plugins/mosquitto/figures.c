@@ -95,7 +95,7 @@ static void put_rules(struct round *round, const struct idem_rule_counts *rules,
 
 static void put_store(struct round *round, struct idem_store *store) {
     struct idem_store_stats stats;
-    idem_store_stats(store, &stats);
+    idem_store_read_stats(store, &stats);
     put(round, "store/keys", stats.keys);
     put(round, "store/bytes", stats.bytes);
     put(round, "store/memory_entries", stats.memory_entries);
@@ -136,7 +136,7 @@ void idem_figures_publish(struct idem_figures *figures,
     struct round round = {figures, 0};
     struct idem_receiver_counts total;
     const size_t most = figures->rules == NULL ? 0 : ROWS_MAX;
-    size_t count = idem_receiver_counts(receiver, &total, figures->rules, most);
+    size_t count = idem_receiver_read_counts(receiver, &total, figures->rules, most);
     put_totals(&round, &total);
     put_store(&round, store);
     /* Last, since a reload may add rules; those that it takes away keep their place. */

@@ -290,7 +290,7 @@ enum idem_code idem_worker_open(struct idem_worker **worker,
 static void log_figures(struct idem_worker *worker) {
     struct idem_receiver_counts seen;
     const struct idem_transfer_counts *counts = &worker->counts;
-    (void)idem_receiver_counts(worker->receiver, &seen, NULL, 0);
+    (void)idem_receiver_read_counts(worker->receiver, &seen, NULL, 0);
     idem_log_write(
         &worker->log, IDEM_LOG_NOTICE, "bridge.figures",
         "arrived %" PRIu64 ", delivered %" PRIu64 ", quarantined %" PRIu64

@@ -134,7 +134,7 @@ static bool run(const char *url, uint64_t keys, size_t samples,
         right = measure(&bench, "new key (claim and complete)", keys, samples,
                         IDEM_REASON_NEW) &&
                 measure(&bench, "duplicate", keys / 3, samples, IDEM_REASON_DUPLICATE);
-        idem_store_stats(bench.store, &stats);
+        idem_store_read_stats(bench.store, &stats);
         (void)printf(
             "\nkeys %" PRIu64 ", disk %.1f bytes/key, front %" PRIu64 " entries, %.1f "
             "bytes/entry, %.2f bytes/live key\n",
@@ -147,7 +147,7 @@ static bool run(const char *url, uint64_t keys, size_t samples,
     idem_receiver_close(bench.receiver);
     idem_store_close(bench.store);
     if (right && open_store(&bench, url, &ms)) {
-        idem_store_stats(bench.store, &stats);
+        idem_store_read_stats(bench.store, &stats);
         (void)printf("opening a store of %" PRIu64 " keys: %.1f ms\n", stats.keys, ms);
         idem_store_close(bench.store);
     }

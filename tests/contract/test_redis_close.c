@@ -59,7 +59,7 @@ static void open_store(unsigned timeout_ms) {
 
 static bool failing(void) {
     struct idem_store_stats stats;
-    idem_store_stats(box.store, &stats);
+    idem_store_read_stats(box.store, &stats);
     return stats.failing;
 }
 

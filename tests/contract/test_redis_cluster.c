@@ -269,7 +269,7 @@ static void a_lost_master_without_replica_takes_its_own_slots_only(void **state)
     for (int i = 0; i < 50; i++) {
         claim_elsewhere(&fresh, 1);
     }
-    idem_store_stats(box.store, &stats);
+    idem_store_read_stats(box.store, &stats);
     assert_true(stats.failing);
     redis_start(&cluster.nodes[1], cluster.options[1]);
     int64_t deadline = testing_deadline();

@@ -342,10 +342,10 @@ static void stats_count_the_keys(void **state) {
     assert_int_equal(stores_forget(box, 5), IDEM_OK);
     (void)stores_claim(box, 200, &stores_me, T0, 1000);
     assert_int_equal(stores_abandon(box, 200, &stores_me), IDEM_OK);
-    idem_store_stats(box->store, &stats);
+    idem_store_read_stats(box->store, &stats);
     assert_int_equal(stats.keys, 99);
     stores_sync(box);
-    idem_store_stats(box->store, &stats);
+    idem_store_read_stats(box->store, &stats);
     assert_int_equal(stats.keys, 99);
     assert_true(stats.bytes > 0 || contract_variant()->hides_size);
     assert_false(stats.failing);

@@ -194,7 +194,7 @@ static void compare_all(struct model *model) {
         idem_store_iterate(model->box->store, model->now_ms, count_visit, &visited, NULL),
         IDEM_OK);
     assert_int_equal(visited, live);
-    idem_store_stats(model->box->store, &stats);
+    idem_store_read_stats(model->box->store, &stats);
     assert_true(stats.keys >= live && stats.keys <= model->keys);
 }
 

@@ -58,7 +58,7 @@ each_header_compiles_alone_in_c_and_in_cpp() {
     cp "$scratch/alone.c" "$scratch/alone.cpp"
     # shellcheck disable=SC2046 # words
     "$cc" -std=c11 "${flags[@]}" -Wconversion $(pkg '--cflags idem') -fsyntax-only "$scratch/alone.c" &&
-      "$cc" -x c++ -std=c++11 "${flags[@]}" $(pkg '--cflags idem') -fsyntax-only "$scratch/alone.cpp" ||
+      "$cc" -x c++ -std=c++11 "${flags[@]}" -Wshadow $(pkg '--cflags idem') -fsyntax-only "$scratch/alone.cpp" ||
       return 1
   done
 }

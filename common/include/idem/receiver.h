@@ -169,9 +169,10 @@ struct idem_receiver_counts {
 };
 
 /* Any thread. rules receives up to rules_max rows; returns how many there are in all. */
-IDEM_API size_t idem_receiver_counts(const struct idem_receiver *receiver,
-                                     struct idem_receiver_counts *total,
-                                     struct idem_rule_counts *rules, size_t rules_max);
+IDEM_API size_t idem_receiver_read_counts(const struct idem_receiver *receiver,
+                                          struct idem_receiver_counts *total,
+                                          struct idem_rule_counts *rules,
+                                          size_t rules_max);
 
 #ifdef __cplusplus
 }

@@ -305,7 +305,8 @@ IDEM_API void idem_store_forget(struct idem_store *store,
 IDEM_API IDEM_MUST_USE enum idem_code
 idem_store_iterate(struct idem_store *store, int64_t now_ms, idem_store_visit *visit,
                    void *arg, struct idem_error *error);
-IDEM_API void idem_store_stats(struct idem_store *store, struct idem_store_stats *stats);
+IDEM_API void idem_store_read_stats(struct idem_store *store,
+                                    struct idem_store_stats *stats);
 IDEM_API int idem_store_poll_fd(struct idem_store *store);
 IDEM_API void idem_store_dispatch(struct idem_store *store);
 IDEM_API IDEM_MUST_USE enum idem_code idem_store_sync(struct idem_store *store,

@@ -130,7 +130,7 @@ bool idem_recent_pay(struct idem_recent *recent) {
     if (recent->debts.count == 0) {
         return false;
     }
-    idem_store_stats(recent->behind, &stats);
+    idem_store_read_stats(recent->behind, &stats);
     for (size_t i = recent->paying; i < recent->paying_most && !stats.failing; i++) {
         if (!idem_debts_take(&recent->debts, &debt)) {
             break;

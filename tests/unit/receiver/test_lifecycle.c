@@ -48,7 +48,7 @@ static void counters_are_kept_by_name_across_rule_sets(void **state) {
     idem_receiver_submit(fixture->receiver, &fixture->sample.message, NOW_MS, &delivery,
                          receiving_decided, &decisions);
     assert_string_equal(delivery.rule_name, "");
-    assert_int_equal(idem_receiver_counts(fixture->receiver, &total, rows, 3), 3);
+    assert_int_equal(idem_receiver_read_counts(fixture->receiver, &total, rows, 3), 3);
     assert_string_equal(rows[0].name, "");
     assert_string_equal(rows[1].name, "orders");
     assert_string_equal(rows[2].name, "orderX");
@@ -58,7 +58,7 @@ static void counters_are_kept_by_name_across_rule_sets(void **state) {
     assert_int_equal(total.by_reason[IDEM_REASON_NEW], 2);
     assert_int_equal(total.by_verdict[IDEM_VERDICT_DELIVER], 3);
     assert_int_equal(total.by_verdict[IDEM_VERDICT_HOLD], 1);
-    assert_int_equal(idem_receiver_counts(fixture->receiver, &total, rows, 1), 3);
+    assert_int_equal(idem_receiver_read_counts(fixture->receiver, &total, rows, 1), 3);
 }
 
 static void refused_rules_leave_the_old_ones_in_place(void **state) {

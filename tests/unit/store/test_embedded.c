@@ -35,7 +35,7 @@ static int close_store(void **state) {
 
 static struct idem_store_stats stats_of(struct stores_box *box) {
     struct idem_store_stats stats;
-    idem_store_stats(box->store, &stats);
+    idem_store_read_stats(box->store, &stats);
     return stats;
 }
 

@@ -171,7 +171,7 @@ static void the_file_is_sound_after_a_kill_under_load(void **state) {
         assert_int_equal(idem_store_iterate(box.store, T0, count_visit, &visited, NULL),
                          IDEM_OK);
         stores_sync(&box); /* merges what was replayed; until then the count is a bound */
-        idem_store_stats(box.store, &stats);
+        idem_store_read_stats(box.store, &stats);
         assert_int_equal(stats.keys, visited);
         (void)stores_forget(&box, 1);
         stores_put_done(&box, 1, T0, HOUR);
@@ -221,7 +221,7 @@ static void a_killed_reader_does_not_pin_the_file(void **state) {
         stores_put_done(&box, n, T0, HOUR);
         stores_sync(&box);
     }
-    idem_store_stats(box.store, &stats);
+    idem_store_read_stats(box.store, &stats);
     assert_int_equal(stats.map_growths, 0);
     assert_int_equal(stats.keys, 300);
     stores_remove(&box);

@@ -138,7 +138,7 @@ static bool survive(enum fault fault, int nth, int length) {
     enum idem_code code = idem_store_sync(box.store, NULL);
     bool met = atomic_load(&injected.hits) > 0;
     assert_true(code == IDEM_OK || met); /* it is OK when only the merge was hit */
-    idem_store_stats(box.store, &stats);
+    idem_store_read_stats(box.store, &stats);
     assert_int_equal(stats.failing, met);
     assert_all(&box); /* also while the environment is being given up and reopened */
     (void)disarm();
@@ -147,7 +147,7 @@ static bool survive(enum fault fault, int nth, int length) {
     stores_close(&box);
     stores_open(&box);
     assert_all(&box);
-    idem_store_stats(box.store, &stats);
+    idem_store_read_stats(box.store, &stats);
     assert_int_equal(stats.keys, KEYS - KEYS / 10);
     stores_remove(&box);
     return met;
@@ -203,7 +203,7 @@ static void survive_without_map(int length) {
     for (uint64_t n = 0; n < MANY; n++) {
         assert_int_equal(stores_lookup(&box, n, T0).answer.code, IDEM_OK);
     }
-    idem_store_stats(box.store, &stats);
+    idem_store_read_stats(box.store, &stats);
     assert_int_equal(stats.keys, MANY);
     assert_true(stats.map_growths > 0);
     stores_remove(&box);
@@ -256,7 +256,7 @@ static void assert_merged(struct stores_box *box) {
     assert_filled(box);
     stores_sync(box);
     assert_filled(box);
-    idem_store_stats(box->store, &stats);
+    idem_store_read_stats(box->store, &stats);
     assert_int_equal(stats.keys, JOURNAL - JOURNAL / 5 + 1);
     assert_int_equal(stats.memory_entries, 0);
 }
@@ -269,7 +269,7 @@ static void a_merge_that_fails_takes_nothing_from_durability(void **state) {
     fill_journal(&box);
     arm(FAIL_NO_SPACE, 1, 100000);
     stores_sync(&box); /* is content with the journal */
-    idem_store_stats(box.store, &stats);
+    idem_store_read_stats(box.store, &stats);
     assert_true(stats.failing);
     assert_true(stats.memory_entries > JOURNAL - MERGED);
     assert_filled(&box);
@@ -280,7 +280,7 @@ static void a_merge_that_fails_takes_nothing_from_durability(void **state) {
     assert_true(disarm() > 0);
     assert_int_equal(stores_forget(&box, BARRIER + 1), IDEM_OK);
     assert_merged(&box);
-    idem_store_stats(box.store, &stats);
+    idem_store_read_stats(box.store, &stats);
     assert_false(stats.failing);
     stores_close(&box);
     stores_open(&box);

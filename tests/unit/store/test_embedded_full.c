@@ -127,7 +127,7 @@ static void unmake(struct stores_box *box) {
 
 static struct idem_store_stats stats_of(struct stores_box *box) {
     struct idem_store_stats stats;
-    idem_store_stats(box->store, &stats);
+    idem_store_read_stats(box->store, &stats);
     return stats;
 }
 

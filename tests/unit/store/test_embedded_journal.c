@@ -24,7 +24,7 @@ static void make_closed(struct stores_box *box, const char *url) {
 
 static struct idem_store_stats stats_of(struct stores_box *box) {
     struct idem_store_stats stats;
-    idem_store_stats(box->store, &stats);
+    idem_store_read_stats(box->store, &stats);
     return stats;
 }
 

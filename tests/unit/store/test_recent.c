@@ -49,7 +49,7 @@ static void shim_forget(struct idem_store *store, const struct idem_digest *dige
 
 static void shim_stats(struct idem_store *store, struct idem_store_stats *stats) {
     (void)store;
-    idem_store_stats(stage.memory, stats);
+    idem_store_read_stats(stage.memory, stats);
 }
 
 static void shim_close(struct idem_store *store) {
