@@ -4,6 +4,7 @@
 #define IDEM_RECEIVER_INTERNAL_H
 
 #include "receiver/flight.h"
+#include "receiver/sightings.h"
 
 struct idem_receiver {
     struct idem_store *store;
@@ -24,6 +25,7 @@ struct idem_receiver {
     struct idem_flights flights;
     struct idem_propagation *propagation; /* of the copy decided last; NULL: none yet */
     struct idem_counters counters;
+    struct idem_sightings sightings;
     int64_t now_ms; /* as last told */
     int64_t failure_logged_ms;
     uint64_t failures_unlogged;

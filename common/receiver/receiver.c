@@ -36,6 +36,7 @@ static void decide(struct idem_receiver *receiver, struct idem_delivery *deliver
     delivery->verdict = idem_decide(reason, policies, receiver->can_hold);
     idem_counter_raise(&row->by_reason[reason]);
     idem_counter_raise(&row->by_verdict[delivery->verdict]);
+    idem_sightings_add(&receiver->sightings, delivery, row, receiver->now_ms);
 }
 
 static bool fingerprints_differ(const struct idem_delivery *delivery,

@@ -9,7 +9,8 @@ BEGIN {
   split("span error clock log version", names, " ");       for (i in names) { layer[names[i]] = "base" }
   split("digest message number rule identity parameter", names, " "); for (i in names) { layer[names[i]] = "key" }
   layer["verdict"] = "decide"; layer["store"] = "store"
-  layer["receiver"] = "receiver"; layer["inbox"] = "receiver"; layer["config"] = "config"
+  layer["receiver"] = "receiver"; layer["inbox"] = "receiver"; layer["sightings"] = "receiver"
+  layer["config"] = "config"
 }
 
 # The layer of a private header ("store/table.h") or of a public one (<idem/rule.h>); else "".

@@ -15,6 +15,7 @@
 #include <idem/parameter.h>
 #include <idem/receiver.h>
 #include <idem/rule.h>
+#include <idem/sightings.h>
 #include <idem/span.h>
 #include <idem/store.h>
 #include <idem/verdict.h>
