@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Runs test programs: tests/run.sh BUILD [KIND...]; the kinds are unit, contract, library,
+# Runs test programs: tests/run.sh BUILD [KIND...]; the kinds are unit, contract, library, docs,
 # integration and faults unless some are named. One line per program; the output of failing ones (of all with V=1); then
 # the sum.
 # LIMIT=SECONDS ends a program that hangs. Exit status 1 on any failure, and when nothing ran.
@@ -8,7 +8,7 @@ set -u
 
 build=${1:?usage: tests/run.sh BUILD [KIND...]}
 shift
-[ $# -gt 0 ] || set -- unit contract library integration faults
+[ $# -gt 0 ] || set -- unit contract library docs integration faults
 limit=${LIMIT:-300}
 passed=0 failed=0 skipped=0
 

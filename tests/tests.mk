@@ -83,6 +83,11 @@ $(BUILD)/tests/library/%: tests/library/%.sh $(RECEIVER)
 $(BUILD)/tests/library/%: tests/library/%.py $(STAGE)/installed
 	@install -D -m 755 $< $@
 
+# The documentation, tried with the programs that it speaks of.
+DOCS_TESTS := $(patsubst tests/%.py,$(BUILD)/tests/%,$(wildcard tests/docs/test_*.py))
+$(BUILD)/tests/docs/%: tests/docs/%.py $(PROGRAMS)
+	@install -D -m 755 $< $@
+
 $(filter $(BUILD)/tests/integration/test_rabbitmq_%,$(ALL_TESTS)): | $(RECEIVER)
 
 # The fault harness, and a bridge that ends itself at the point that IDEM_FAULT names: in a folder of its own.
@@ -107,7 +112,7 @@ check: deps ## install what is missing, build, and run every test with real brok
 	@$(if $(SANITIZER),,tests/valgrind.sh --quick)
 	@tests/run.sh $(BUILD)
 
-tests: $(ALL_TESTS) $(LIBRARY_TESTS) $(FAULTS_TEST) $(FAULTY_BRIDGE)
+tests: $(ALL_TESTS) $(LIBRARY_TESTS) $(DOCS_TESTS) $(FAULTS_TEST) $(FAULTY_BRIDGE)
 
 unit: all $(UNIT_TESTS) $(CONTRACT_TESTS) $(LIBRARY_TESTS) ## the tests that need no server
 	@tests/run.sh $(BUILD) unit contract library

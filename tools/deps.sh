@@ -45,6 +45,7 @@ test     command:valgrind                valgrind
 test     command:g++                     g++
 test     command:nm                      binutils
 test     command:python3                 python3
+test     command:amqp-consume            amqp-tools
 lint     command:clang                   clang
 lint     command:clang-format            clang-format
 lint     command:clang-tidy              clang-tidy
