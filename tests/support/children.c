@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * Forked children of test programs. */
+#define _GNU_SOURCE /* pipe2 */
 #include "children.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -21,8 +23,8 @@ static bool receive_value(int fd, uint64_t *value) {
 void child_start(struct child *child, child_body *body, void *arg) {
     int down[2];
     int up[2];
-    assert_int_equal(pipe(down), 0);
-    assert_int_equal(pipe(up), 0);
+    assert_int_equal(pipe2(down, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(up, O_CLOEXEC), 0);
     pid_t parent = getpid();
     child->pid = fork();
     assert_true(child->pid >= 0);

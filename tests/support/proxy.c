@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * A TCP proxy that can delay, stall and cut: a thread of its own, told what to do through a lock. */
+ * A TCP proxy that can delay, stall and cut: a thread of its own, told what to do through a lock. No child of
+ * the test inherits its descriptors: a connection that one of them still holds does not end when it is closed
+ * here. */
+#define _GNU_SOURCE /* accept4, pipe2 */
 #include "proxy.h"
 
 #include <idem/clock.h>
@@ -98,9 +101,10 @@ static void close_pair(struct pair *pair, bool reset) {
 }
 
 static void accept_one(struct proxy *proxy, bool refusing) {
-    int client = accept(proxy->listener, NULL, NULL);
+    int client = accept4(proxy->listener, NULL, NULL, SOCK_CLOEXEC);
     struct sockaddr_in target = loopback(proxy->target_port);
-    int server = client >= 0 && !refusing ? socket(AF_INET, SOCK_STREAM, 0) : -1;
+    int server =
+        client >= 0 && !refusing ? socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
     struct pair *pair = proxy->pairs;
     while (pair < proxy->pairs + PAIRS_MAX && pair->used) {
         pair++;
@@ -265,7 +269,8 @@ struct proxy *proxy_start(unsigned target_port) {
     if (bind(proxy->listener, (struct sockaddr *)&address, length) != 0 ||
         listen(proxy->listener, 64) != 0 ||
         getsockname(proxy->listener, (struct sockaddr *)&address, &length) != 0 ||
-        pipe(proxy->wake) != 0 || pthread_mutex_init(&proxy->lock, NULL) != 0) {
+        pipe2(proxy->wake, O_CLOEXEC) != 0 ||
+        pthread_mutex_init(&proxy->lock, NULL) != 0) {
         fail_msg("proxy: %s", strerror(errno));
     }
     proxy->port = ntohs(address.sin_port);
