@@ -177,6 +177,27 @@ static void memory_forget(struct idem_store *store, const struct idem_digest *di
                      arg);
 }
 
+static void memory_restore(struct idem_store *store,
+                           const struct idem_restoration *restoration,
+                           idem_store_done *done, void *arg) {
+    struct memory *memory = memory_of(store);
+    struct idem_record found = found_at(memory, &restoration->digest);
+    struct idem_record next;
+    struct idem_number_step step;
+    enum idem_code code;
+    if (restoration->record.state == IDEM_RECORD_SEQUENCE) {
+        code = idem_number_restore(&step, &found, restoration);
+        next = step.next;
+    } else {
+        code = idem_step_restore(&next, &found, restoration);
+    }
+    if (code == IDEM_OK) {
+        code = idem_record_set_put(&memory->records, &restoration->digest, &next);
+    }
+    purge(memory, restoration->now_ms);
+    idem_answer_code(code, done, arg);
+}
+
 /* Walks a copy, so that the visitor may use the store. */
 static enum idem_code memory_iterate(struct idem_store *store, int64_t now_ms,
                                      idem_store_visit *visit, void *arg,
@@ -225,6 +246,7 @@ static const struct idem_store_ops memory_ops = {
     .abandon = memory_abandon,
     .lookup = memory_lookup,
     .forget = memory_forget,
+    .restore = memory_restore,
     .iterate = memory_iterate,
     .stats = memory_stats,
     .close = memory_close,

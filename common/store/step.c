@@ -113,3 +113,41 @@ enum idem_code idem_step_abandon(const struct idem_record *found,
     }
     return IDEM_ERR_NOT_FOUND;
 }
+
+static bool ends_later(const struct idem_record *a, const struct idem_record *b) {
+    return a->until_ms > b->until_ms;
+}
+
+static bool knows_more(const struct idem_record *given, const struct idem_record *found,
+                       int64_t now_ms) {
+    if (given->state != found->state) {
+        return given->state == IDEM_RECORD_DONE;
+    }
+    bool held = found->state == IDEM_RECORD_PENDING && idem_record_live(found, now_ms);
+    return !held && ends_later(given, found);
+}
+
+enum idem_code idem_step_restore(struct idem_record *next,
+                                 const struct idem_record *found,
+                                 const struct idem_restoration *restoration) {
+    const struct idem_record *given = &restoration->record;
+    int64_t now_ms = restoration->now_ms;
+    *next = *given;
+    if (idem_record_expired(given->state, given->until_ms, now_ms)) {
+        return IDEM_ERR_NOT_FOUND;
+    }
+    if (found->state == IDEM_RECORD_NONE ||
+        idem_record_expired(found->state, found->until_ms, now_ms)) {
+        return IDEM_OK;
+    }
+    if (found->state == IDEM_RECORD_SEQUENCE || given->state == IDEM_RECORD_SEQUENCE) {
+        return IDEM_ERR_FORMAT;
+    }
+    if (!knows_more(given, found, now_ms)) {
+        return IDEM_ERR_NOT_OWNER;
+    }
+    if (found->first_seen_ms < next->first_seen_ms) {
+        next->first_seen_ms = found->first_seen_ms;
+    }
+    return IDEM_OK;
+}

@@ -6,17 +6,9 @@
 
 #include <idem/store.h>
 
-/* A pending record whose lease has run out still tells that its delivery is in doubt:
- * it is kept this much longer before purging may remove it. Only crashes leave such
- * records, so they are few. */
-#define IDEM_DOUBT_KEPT_MS (INT64_C(72) * 60 * 60 * 1000)
-
 static inline bool idem_record_live(const struct idem_record *record, int64_t now_ms) {
     return record->state != IDEM_RECORD_NONE && now_ms < record->until_ms;
 }
-
-/* Whether purging may remove a record of this state and end. */
-bool idem_record_expired(enum idem_record_state state, int64_t until_ms, int64_t now_ms);
 
 /* *next is the record to write with NEW and TAKEN_OVER, untouched otherwise. found:
  * state NONE where nothing is recorded. */
@@ -39,5 +31,23 @@ IDEM_MUST_USE enum idem_code idem_step_complete(struct idem_record *next, bool *
 /* IDEM_OK: remove the record. NOT_OWNER, NOT_FOUND: leave it. */
 IDEM_MUST_USE enum idem_code idem_step_abandon(const struct idem_record *found,
                                                const struct idem_owner *owner);
+
+/* A record that comes from another store meets what is found here. Who knows more:
+ *
+ *   found         given         kept
+ *   none, expired any           given
+ *   pending       done          given: its delivery is certain
+ *   done          pending       found
+ *   pending, live pending       found: its holder is about to settle it
+ *   pending       pending       the one whose lease ends later
+ *   done          done          the one that ends later
+ *   sequence      sequence      both: see sequence/merge.h
+ *
+ * IDEM_OK: *next is to be written; its result is borrowed from what was given, never from what was found.
+ * NOT_OWNER: what is found stays as it is. Keys and producers never share a digest: FORMAT where they do.
+ * Sequences are idem_number_restore's. */
+IDEM_MUST_USE enum idem_code
+idem_step_restore(struct idem_record *next, const struct idem_record *found,
+                  const struct idem_restoration *restoration);
 
 #endif

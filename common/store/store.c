@@ -166,6 +166,20 @@ void idem_store_forget(struct idem_store *store, const struct idem_digest *diges
     store->ops->forget(store, digest, done, arg);
 }
 
+static bool time_fits(int64_t ms) {
+    return ms >= 0 && ms <= IDEM_TIME_MAX_MS;
+}
+
+void idem_store_restore(struct idem_store *store,
+                        const struct idem_restoration *restoration, idem_store_done *done,
+                        void *arg) {
+    if (!time_fits(restoration->now_ms) || idem_record_size(&restoration->record) == 0) {
+        idem_answer_code(IDEM_ERR_INVALID, done, arg);
+        return;
+    }
+    store->ops->restore(store, restoration, done, arg);
+}
+
 enum idem_code idem_store_iterate(struct idem_store *store, int64_t now_ms,
                                   idem_store_visit *visit, void *arg,
                                   struct idem_error *error) {

@@ -160,6 +160,9 @@ static void a_reading_handle_changes_nothing(void **state) {
                      IDEM_ERR_UNSUPPORTED);
     assert_int_equal(stores_abandon(&second, 1, &stores_me), IDEM_ERR_UNSUPPORTED);
     assert_int_equal(stores_forget(&second, 1), IDEM_ERR_UNSUPPORTED);
+    struct idem_restoration something = {
+        .record = {.state = IDEM_RECORD_DONE, .until_ms = T0 + 1}, .now_ms = T0};
+    assert_int_equal(stores_restore(&second, &something), IDEM_ERR_UNSUPPORTED);
 }
 
 static void two_instances_see_each_others_claims(void **state) {

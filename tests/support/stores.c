@@ -241,6 +241,15 @@ enum idem_code stores_forget(struct stores_box *box, uint64_t n) {
     return note.answer.code;
 }
 
+enum idem_code stores_restore(struct stores_box *box,
+                              const struct idem_restoration *restoration) {
+    struct stores_answer note = {.calls = 0};
+    idem_store_restore(box->store, restoration, stores_note, &note);
+    stores_await(box->store, &note);
+    changed(box);
+    return note.answer.code;
+}
+
 struct stores_answer stores_lookup(struct stores_box *box, uint64_t n, int64_t now_ms) {
     struct stores_answer note = {.calls = 0};
     struct idem_digest digest = stores_digest(n);

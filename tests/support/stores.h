@@ -90,6 +90,8 @@ void stores_submit_completion(struct stores_box *box, uint64_t n, int64_t now_ms
 enum idem_code stores_abandon(struct stores_box *box, uint64_t n,
                               const struct idem_owner *owner);
 enum idem_code stores_forget(struct stores_box *box, uint64_t n);
+enum idem_code stores_restore(struct stores_box *box,
+                              const struct idem_restoration *restoration);
 struct stores_answer stores_lookup(struct stores_box *box, uint64_t n, int64_t now_ms);
 void stores_sync(struct stores_box *box);
 /* Claims and completes. */

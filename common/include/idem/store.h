@@ -125,6 +125,22 @@ struct idem_abandonment {
     struct idem_owner owner;
 };
 
+/* A record of another store, as it was there. */
+struct idem_restoration {
+    struct idem_digest digest;
+    struct idem_record record; /* any state but NONE; its result is copied */
+    int64_t now_ms;
+    bool durable; /* as of a claim */
+};
+
+/* A pending record whose lease has ended still tells that its delivery is in doubt: stores keep it this
+ * much longer. */
+#define IDEM_DOUBT_KEPT_MS (INT64_C(72) * 60 * 60 * 1000)
+
+/* Whether a record of this state and end tells nothing any more, and stores may remove it. Pure. */
+IDEM_API bool idem_record_expired(enum idem_record_state state, int64_t until_ms,
+                                  int64_t now_ms);
+
 /* What a backend does not have is 0. Counts of events are since the store was opened. */
 struct idem_store_stats {
     uint64_t keys;  /* records on disk or in memory, expired ones included until purged */
@@ -177,7 +193,15 @@ struct idem_store_ops {
     void (*forget)(struct idem_store *store, const struct idem_digest *digest,
                    idem_store_done *done, void *arg);
 
-    /* Visits each live record once, in no particular order. MAY block; for tools, not for hot paths.
+    /* Takes over what another store knows, in one atomic step; for tools that move records. OK: the record
+     * is there as it was given, or joined with what was there. NOT_OWNER: what is there knows more, and has
+     * not changed. NOT_FOUND: the record has expired. What joins, and what knows more: see step.h. _FULL,
+     * _IO, _UNAVAILABLE: nothing has changed; TIMEOUT: as for claim. */
+    void (*restore)(struct idem_store *store, const struct idem_restoration *restoration,
+                    idem_store_done *done, void *arg);
+
+    /* Visits each record that was live at now_ms, once, in no particular order: with a time in the past those
+     * too that have ended since, as long as the backend has them. MAY block; for tools, not for hot paths.
      * IDEM_ERR_UNSUPPORTED: the backend cannot. _UNAVAILABLE, _TIMEOUT, _IO, _FORMAT, _NOMEM: some records may
      * have been visited. IDEM_OK as well where the visitor stopped it. */
     enum idem_code (*iterate)(struct idem_store *store, int64_t now_ms,
@@ -302,6 +326,9 @@ IDEM_API void idem_store_lookup(struct idem_store *store,
 IDEM_API void idem_store_forget(struct idem_store *store,
                                 const struct idem_digest *digest, idem_store_done *done,
                                 void *arg);
+IDEM_API void idem_store_restore(struct idem_store *store,
+                                 const struct idem_restoration *restoration,
+                                 idem_store_done *done, void *arg);
 IDEM_API IDEM_MUST_USE enum idem_code
 idem_store_iterate(struct idem_store *store, int64_t now_ms, idem_store_visit *visit,
                    void *arg, struct idem_error *error);

@@ -284,6 +284,7 @@ static const struct idem_store_ops embedded_ops = {
     .abandon = idem_embedded_abandon,
     .lookup = idem_embedded_lookup,
     .forget = idem_embedded_forget,
+    .restore = idem_embedded_restore,
     .iterate = idem_embedded_iterate,
     .stats = embedded_stats,
     .poll_fd = embedded_poll_fd,

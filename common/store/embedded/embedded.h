@@ -153,6 +153,9 @@ void idem_embedded_lookup(struct idem_store *store, const struct idem_digest *di
                           int64_t now_ms, idem_store_done *done, void *arg);
 void idem_embedded_forget(struct idem_store *store, const struct idem_digest *digest,
                           idem_store_done *done, void *arg);
+void idem_embedded_restore(struct idem_store *store,
+                           const struct idem_restoration *restoration,
+                           idem_store_done *done, void *arg);
 
 /* Visits each live record once: those in front, which must not change, then those on
  * disk of which front knows nothing. Takes the mutex (NULL: none) for one record at a

@@ -341,3 +341,31 @@ void idem_embedded_forget(struct idem_store *store, const struct idem_digest *di
     }
     finish(&operation, code);
 }
+
+static enum idem_code restore_found(struct operation *operation,
+                                    const struct idem_restoration *restoration) {
+    size_t most = most_for_endings(operation->embedded);
+    struct idem_record next;
+    if (restoration->record.state == IDEM_RECORD_SEQUENCE) {
+        struct idem_number_step step;
+        enum idem_code code = idem_number_restore(&step, &operation->found, restoration);
+        return change_sequence(operation, &step, code, most);
+    }
+    enum idem_code code = idem_step_restore(&next, &operation->found, restoration);
+    return code == IDEM_OK ? change(operation, &next, most) : code;
+}
+
+void idem_embedded_restore(struct idem_store *store,
+                           const struct idem_restoration *restoration,
+                           idem_store_done *done, void *arg) {
+    struct operation operation = {.embedded = idem_embedded_of(store),
+                                  .digest = &restoration->digest,
+                                  .done = done,
+                                  .arg = arg};
+    enum idem_code code = begin(&operation, restoration->durable);
+    operation.embedded->now_ms = restoration->now_ms;
+    if (code == IDEM_OK) {
+        code = restore_found(&operation, restoration);
+    }
+    finish(&operation, code);
+}

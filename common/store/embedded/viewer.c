@@ -51,6 +51,14 @@ static void viewer_forget(struct idem_store *store, const struct idem_digest *di
     idem_answer_code(IDEM_ERR_UNSUPPORTED, done, arg);
 }
 
+static void viewer_restore(struct idem_store *store,
+                           const struct idem_restoration *restoration,
+                           idem_store_done *done, void *arg) {
+    (void)store;
+    (void)restoration;
+    idem_answer_code(IDEM_ERR_UNSUPPORTED, done, arg);
+}
+
 /* A view, with the journal as it is in it. Reading that again whenever the writer has
  * moved on takes some milliseconds. */
 static enum idem_code begin_view(struct viewer *viewer) {
@@ -143,6 +151,7 @@ static const struct idem_store_ops viewer_ops = {
     .abandon = viewer_abandon,
     .lookup = viewer_lookup,
     .forget = viewer_forget,
+    .restore = viewer_restore,
     .iterate = viewer_iterate,
     .stats = viewer_stats,
     .close = viewer_close,

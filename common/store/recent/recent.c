@@ -283,6 +283,12 @@ static void recent_forget(struct idem_store *store, const struct idem_digest *di
     idem_store_forget(recent->behind, digest, done, arg);
 }
 
+static void recent_restore(struct idem_store *store,
+                           const struct idem_restoration *restoration,
+                           idem_store_done *done, void *arg) {
+    idem_store_restore(recent_of(store)->behind, restoration, done, arg);
+}
+
 static enum idem_code recent_iterate(struct idem_store *store, int64_t now_ms,
                                      idem_store_visit *visit, void *arg,
                                      struct idem_error *error) {
@@ -337,6 +343,7 @@ static const struct idem_store_ops recent_ops = {
     .abandon = recent_abandon,
     .lookup = recent_lookup,
     .forget = recent_forget,
+    .restore = recent_restore,
     .iterate = recent_iterate,
     .stats = recent_stats,
     .poll_fd = recent_poll_fd,

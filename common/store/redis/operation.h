@@ -21,6 +21,11 @@ struct idem_request *idem_operation_lookup(const struct idem_digest *digest,
 struct idem_request *idem_operation_forget(const struct idem_digest *digest,
                                            idem_store_done *done, void *arg);
 
+/* NULL: *code says why. */
+struct idem_request *idem_operation_restore(const struct idem_restoration *restoration,
+                                            idem_store_done *done, void *arg,
+                                            enum idem_code *code);
+
 /* The digest of a request made here. */
 const struct idem_digest *idem_operation_digest(const struct idem_request *request);
 

@@ -120,6 +120,23 @@ static void redis_forget(struct idem_store *store, const struct idem_digest *dig
     submit(redis, idem_operation_forget(digest, done, arg), done, arg);
 }
 
+static void redis_restore(struct idem_store *store,
+                          const struct idem_restoration *restoration,
+                          idem_store_done *done, void *arg) {
+    struct idem_redis *redis = idem_redis_of(store);
+    if (redis->session_options.read_only) {
+        idem_answer_code(IDEM_ERR_UNSUPPORTED, done, arg);
+        return;
+    }
+    enum idem_code code = IDEM_OK;
+    struct idem_request *request = idem_operation_restore(restoration, done, arg, &code);
+    if (request == NULL) {
+        idem_answer_code(code, done, arg);
+        return;
+    }
+    idem_redis_submit(redis, request);
+}
+
 /* What the servers counted last, and what has changed since by our own doing. */
 static void redis_stats(struct idem_store *store, struct idem_store_stats *stats) {
     const struct idem_redis *redis = idem_redis_of(store);
@@ -216,6 +233,7 @@ static const struct idem_store_ops redis_ops = {
     .abandon = redis_abandon,
     .lookup = redis_lookup,
     .forget = redis_forget,
+    .restore = redis_restore,
     .iterate = idem_redis_iterate,
     .stats = redis_stats,
     .poll_fd = redis_poll_fd,

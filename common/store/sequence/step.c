@@ -3,6 +3,7 @@
 #include "store/sequence/step.h"
 
 #include "store/sequence/groups.h"
+#include "store/sequence/merge.h"
 #include "store/sequence/sequence.h"
 #include "store/step.h"
 
@@ -79,6 +80,47 @@ enum idem_code idem_number_abandon(struct idem_number_step *step,
         write_next(step, found, found->until_ms - 1, 1);
     }
     return code;
+}
+
+/* The earlier of two beginnings and the later of two ends; false: that is what is found. */
+static bool join(struct idem_number_step *step, const struct idem_record *found,
+                 const struct idem_record *given) {
+    bool earlier = given->first_seen_ms < found->first_seen_ms;
+    bool later = given->until_ms > found->until_ms;
+    step->next = (struct idem_record){
+        .state = IDEM_RECORD_SEQUENCE,
+        .first_seen_ms = earlier ? given->first_seen_ms : found->first_seen_ms,
+        .until_ms = later ? given->until_ms : found->until_ms,
+        .result =
+            idem_span_of(step->bytes, idem_sequence_encode(step->bytes, &step->sequence)),
+    };
+    return earlier || later || !idem_span_equal(step->next.result, found->result);
+}
+
+enum idem_code idem_number_restore(struct idem_number_step *step,
+                                   const struct idem_record *found,
+                                   const struct idem_restoration *restoration) {
+    const struct idem_record *given = &restoration->record;
+    struct idem_sequence other;
+    step->changed = false;
+    step->next = *given;
+    if (!idem_sequence_decode(&other, given->result)) {
+        return IDEM_ERR_INVALID;
+    }
+    if (idem_record_expired(given->state, given->until_ms, restoration->now_ms)) {
+        return IDEM_ERR_NOT_FOUND;
+    }
+    enum idem_code code = read_found(step, found, restoration->now_ms);
+    if (code != IDEM_OK) {
+        return code;
+    }
+    if (!step->sequence.known) {
+        step->changed = true;
+        return IDEM_OK;
+    }
+    idem_sequence_merge(&step->sequence, &other);
+    step->changed = join(step, found, given);
+    return step->changed ? IDEM_OK : IDEM_ERR_NOT_OWNER;
 }
 
 enum idem_code idem_sequence_preview(const struct idem_record *record,

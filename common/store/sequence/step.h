@@ -26,4 +26,10 @@ IDEM_MUST_USE enum idem_code
 idem_number_abandon(struct idem_number_step *step, const struct idem_record *found,
                     const struct idem_abandonment *abandonment);
 
+/* A sequence that comes from another store joins what is found: see merge.h. The codes of
+ * idem_step_restore; IDEM_ERR_INVALID: what is given is no sequence. */
+IDEM_MUST_USE enum idem_code
+idem_number_restore(struct idem_number_step *step, const struct idem_record *found,
+                    const struct idem_restoration *restoration);
+
 #endif

@@ -393,6 +393,8 @@ static int look_into_store(struct child *child, void *arg) {
     struct stores_box *box = arg;
     struct stores_box view = *box;
     struct idem_error error;
+    const struct idem_restoration something = {
+        .record = {.state = IDEM_RECORD_DONE, .until_ms = T0 + 1}, .now_ms = T0};
     (void)child_await(child);
     if (stores_try(box, true, &view.store, &error) != IDEM_OK) {
         return 1;
@@ -409,7 +411,8 @@ static int look_into_store(struct child *child, void *arg) {
         stores_claim(&view, 1, &stores_me, T0, 1).code == IDEM_ERR_UNSUPPORTED &&
         stores_complete(&view, 1, &stores_me, T0, 1) == IDEM_ERR_UNSUPPORTED &&
         stores_abandon(&view, 1, &stores_me) == IDEM_ERR_UNSUPPORTED &&
-        stores_forget(&view, 1) == IDEM_ERR_UNSUPPORTED;
+        stores_forget(&view, 1) == IDEM_ERR_UNSUPPORTED &&
+        stores_restore(&view, &something) == IDEM_ERR_UNSUPPORTED;
     idem_store_dispatch(view.store);
     stores_sync(&view);
     stores_close(&view);
