@@ -3,8 +3,8 @@
  *
  * The order and meaning of the hashed spans is the on-disk format of every store: tests/unit/key holds
  * golden values. A change needs a new store version. */
+#include "key/key_hash.h"
 #include "key/number.h"
-#include "key/scope.h"
 
 #define SPANS_MAX (1 + 2 * IDEM_EXTRACTORS_MAX)
 
@@ -36,9 +36,9 @@ static size_t extract_key(struct idem_extraction *from, const struct idem_key_sp
 
 /* Which extractor gave a value is left out on purpose: a header and a property that carry the same key
  * name the same message. */
-static void hash_key(struct idem_digest *digest, const struct idem_secret *secret,
-                     enum idem_digest_domain domain, const struct idem_scope_value *scope,
-                     const struct idem_key_part *parts, size_t parts_count) {
+void idem_key_hash(struct idem_digest *digest, const struct idem_secret *secret,
+                   enum idem_digest_domain domain, const struct idem_scope_value *scope,
+                   const struct idem_key_part *parts, size_t parts_count) {
     const uint8_t head[] = {(uint8_t)scope->tag, (uint8_t)scope->count,
                             (uint8_t)parts_count};
     struct spans spans = {.count = 0};
@@ -102,11 +102,12 @@ void idem_identify(struct idem_identity *identity, const struct idem_rule *rule,
     } else if (!idem_scope_resolve(&from, rule, &scope)) {
         identity->status = IDEM_IDENTITY_NO_SCOPE;
     } else if (!numbered) {
-        hash_key(&identity->digest, secret, IDEM_DOMAIN_KEY, &scope, key, count);
+        idem_key_hash(&identity->digest, secret, IDEM_DOMAIN_KEY, &scope, key, count);
     } else if (!idem_number_read(&identity->number, &from, &rule->sequence)) {
         identity->status = IDEM_IDENTITY_NO_NUMBER;
     } else {
-        hash_key(&identity->producer, secret, IDEM_DOMAIN_PRODUCER, &scope, key, count);
+        idem_key_hash(&identity->producer, secret, IDEM_DOMAIN_PRODUCER, &scope, key,
+                      count);
         idem_number_identify(&identity->number, secret, &identity->producer);
         identity->digest = identity->number.message;
     }

@@ -41,8 +41,17 @@ static bool address_matches(const struct idem_match *match,
 
 const struct idem_rule *idem_ruleset_match(const struct idem_ruleset *set,
                                            const struct idem_message *message) {
+    return idem_ruleset_match_without(set, message, NULL);
+}
+
+const struct idem_rule *idem_ruleset_match_without(const struct idem_ruleset *set,
+                                                   const struct idem_message *message,
+                                                   const bool *without) {
     for (size_t i = 0; i < set->count; i++) {
         const struct idem_match *match = &set->rules[i].match;
+        if (without != NULL && without[i]) {
+            continue;
+        }
         if (address_matches(match, message) && header_matches(match, message)) {
             return &set->rules[i];
         }

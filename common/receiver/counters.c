@@ -59,6 +59,8 @@ static void read_row(const struct idem_counter_row *row,
     for (size_t i = 0; i < IDEM_VERDICT_COUNT; i++) {
         counts->by_verdict[i] = value_of(&row->by_verdict[i]);
     }
+    counts->bypassed = value_of(&row->bypassed);
+    counts->disabled = atomic_load_explicit(&row->disabled, memory_order_relaxed);
 }
 
 static void add_row(struct idem_receiver_counts *total,

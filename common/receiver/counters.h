@@ -12,6 +12,8 @@ struct idem_counter_row {
     char name[IDEM_NAME_MAX + 1];
     _Atomic uint64_t by_reason[IDEM_REASON_COUNT];
     _Atomic uint64_t by_verdict[IDEM_VERDICT_COUNT];
+    _Atomic uint64_t bypassed;
+    atomic_bool disabled;
     _Atomic(struct idem_counter_row *) next; /* set once, when the next row is complete */
 };
 

@@ -10,7 +10,9 @@ struct idem_receiver {
     struct idem_store *store;
     const struct idem_ruleset *rules;
     struct idem_counter_row **rows; /* one for each of rules, owned */
-    uint64_t rules_generation;      /* which set of rules this is */
+    bool *without;             /* one for each of rules, owned: whether it is taken out */
+    size_t without_count;      /* how many are */
+    uint64_t rules_generation; /* which set of rules this is */
     struct idem_owner owner;
     bool durable;
     bool can_hold;
@@ -30,6 +32,9 @@ struct idem_receiver {
     int64_t failure_logged_ms;
     uint64_t failures_unlogged;
 };
+
+/* No rule is taken out any more. */
+void idem_receiver_put_back(struct idem_receiver *receiver);
 
 /* Says that the store failed, at most once in ten seconds however often it does. */
 void idem_receiver_log_failure(struct idem_receiver *receiver, const char *event,

@@ -104,8 +104,16 @@ enum idem_code idem_receiver_set_rules(struct idem_receiver *receiver,
     if (rows == NULL) {
         return idem_error_set(error, IDEM_ERR_NOMEM, 0, "out of memory");
     }
+    bool *without = calloc(rules->count + 1, sizeof *without);
+    if (without == NULL) {
+        free(rows);
+        return idem_error_set(error, IDEM_ERR_NOMEM, 0, "out of memory");
+    }
+    idem_receiver_put_back(receiver);
     free(receiver->rows);
+    free(receiver->without);
     receiver->rows = rows;
+    receiver->without = without;
     receiver->rules = rules;
     receiver->rules_generation++;
     return IDEM_OK;
@@ -173,6 +181,7 @@ void idem_receiver_close(struct idem_receiver *receiver) {
     idem_workspace_close(receiver->workspace);
     free(receiver->propagation);
     free(receiver->rows);
+    free(receiver->without);
     free(receiver);
 }
 

@@ -28,6 +28,18 @@ static struct idem_counter_row *row_of(struct idem_receiver *receiver,
                         : &receiver->counters.unmatched;
 }
 
+/* The rule of a message. One that is taken out is told of each message that it would have got. */
+static const struct idem_rule *match(struct idem_receiver *receiver,
+                                     const struct idem_message *message) {
+    const struct idem_rule *rule = idem_ruleset_match(receiver->rules, message);
+    if (receiver->without_count == 0 || rule == NULL ||
+        !receiver->without[rule - receiver->rules->rules]) {
+        return rule;
+    }
+    idem_counter_raise(&row_of(receiver, rule)->bypassed);
+    return idem_ruleset_match_without(receiver->rules, message, receiver->without);
+}
+
 /* The only place where a copy gets its verdict, and where it is counted. */
 static void decide(struct idem_receiver *receiver, struct idem_delivery *delivery,
                    enum idem_reason reason, const struct idem_policies *policies,
@@ -306,7 +318,7 @@ void idem_receiver_submit(struct idem_receiver *receiver,
                           struct idem_delivery *delivery, idem_receiver_decided *decided,
                           void *arg) {
     static const struct idem_policies none = {.on_missing_key = IDEM_ACTION_DELIVER};
-    const struct idem_rule *rule = idem_ruleset_match(receiver->rules, message);
+    const struct idem_rule *rule = match(receiver, message);
     struct idem_counter_row *row = row_of(receiver, rule);
     enum idem_reason reason = IDEM_REASON_NO_RULE;
     receiver->now_ms = now_ms;

@@ -63,6 +63,22 @@ IDEM_API size_t idem_key_text(const struct idem_digest *digest,
                               const struct idem_key_part *parts, size_t parts_count,
                               char *out, size_t size);
 
+/* A key as people know it, without its message: the values that the rule's extractors would give. */
+struct idem_known_key {
+    const struct idem_span *values; /* of a sequence: of the producer */
+    size_t count;
+    const struct idem_span *scope; /* principal: one; by: what it yields; else none */
+    size_t scope_count;
+    bool scope_is_client; /* principal: a client id instead of a user */
+};
+
+/* The digest under which a store has the record. IDEM_ERR_INVALID: the rule keeps no records, or wants
+ * other values; the text says which. Pure. */
+IDEM_API IDEM_MUST_USE enum idem_code
+idem_identify_known(struct idem_digest *digest, const struct idem_rule *rule,
+                    const struct idem_secret *secret, const struct idem_known_key *known,
+                    struct idem_error *error);
+
 /* The value to propagate downstream under rule->propagate: the key's text or, with a hop, the
  * lower-case hexadecimal digest of hop and key digest.
  * Returns the length; out holds at least IDEM_KEY_MAX + 1 bytes. 0: nothing to propagate. */

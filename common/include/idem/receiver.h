@@ -154,11 +154,19 @@ IDEM_API IDEM_MUST_USE enum idem_code
 idem_receiver_set_rules(struct idem_receiver *receiver, const struct idem_ruleset *rules,
                         struct idem_error *error);
 
+/* Takes a rule out, or puts it back: while it is out, messages are judged as if it were not there, and those that
+ * it would have taken are counted as bypassed. Until the rules are replaced. IDEM_ERR_NOT_FOUND: no rule has
+ * that name. */
+IDEM_API IDEM_MUST_USE enum idem_code
+idem_receiver_enable_rule(struct idem_receiver *receiver, const char *name, bool enabled);
+
 /* Counters only rise. Rule "" stands for messages that no rule matched. */
 struct idem_rule_counts {
     char name[IDEM_NAME_MAX + 1];
     uint64_t by_reason[IDEM_REASON_COUNT];
     uint64_t by_verdict[IDEM_VERDICT_COUNT];
+    uint64_t bypassed; /* messages that it would have taken, had it not been taken out */
+    bool disabled;     /* it is out now: idem_receiver_enable_rule */
 };
 struct idem_receiver_counts {
     uint64_t by_reason[IDEM_REASON_COUNT];

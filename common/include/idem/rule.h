@@ -160,6 +160,11 @@ struct idem_ruleset {
 IDEM_API const struct idem_rule *idem_ruleset_match(const struct idem_ruleset *set,
                                                     const struct idem_message *message);
 
+/* The same, as if those rules were not there for which `without` is true; NULL: all are there. */
+IDEM_API const struct idem_rule *
+idem_ruleset_match_without(const struct idem_ruleset *set,
+                           const struct idem_message *message, const bool *without);
+
 /* How many milliseconds this message is remembered once it has been delivered: what it asks for, within the
  * bounds of the rule, else the rule's ttl. Whatever else the property may hold counts as absent. Pure. */
 IDEM_API int64_t idem_rule_ttl(const struct idem_rule *rule,

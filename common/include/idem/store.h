@@ -151,7 +151,12 @@ struct idem_store_stats {
     uint64_t commit_failures;
     uint64_t purged; /* expired records removed */
     uint64_t map_growths;
-    bool failing; /* the last attempt to make records durable failed */
+    bool failing;           /* the last attempt to make records durable failed */
+    uint64_t servers;       /* that are known to belong to the store */
+    uint64_t connected;     /* ... to which there is a connection that takes operations */
+    uint64_t breakers_open; /* ... that have failed and are not asked at present */
+    uint64_t
+        owed; /* with recent_keys: completions that the store behind has yet to be told */
 };
 
 /* Return false to stop. Both pointers are borrowed until the call returns. */

@@ -298,6 +298,7 @@ static enum idem_code recent_iterate(struct idem_store *store, int64_t now_ms,
 static void recent_stats(struct idem_store *store, struct idem_store_stats *stats) {
     const struct idem_recent *recent = recent_of(store);
     idem_store_read_stats(recent->behind, stats);
+    stats->owed = recent->debts.count;
     stats->memory_entries = idem_generations_count(&recent->memory);
     stats->memory_bytes = idem_generations_bytes(&recent->memory) +
                           recent->debts.capacity * sizeof *recent->debts.items;

@@ -147,6 +147,9 @@ static void redis_stats(struct idem_store *store, struct idem_store_stats *stats
     while ((session = idem_nodes_next(&redis->nodes, &place)) != NULL) {
         keys += (int64_t)session->keys + session->keys_changed;
         stats->bytes += session->bytes;
+        stats->servers++;
+        stats->connected += session->state == IDEM_SESSION_UP ? 1 : 0;
+        stats->breakers_open += session->breaker.state != IDEM_BREAKER_CLOSED ? 1 : 0;
         stats->failing |= session->breaker.state != IDEM_BREAKER_CLOSED;
     }
     stats->keys = keys > 0 ? (uint64_t)keys : 0;
