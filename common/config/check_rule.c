@@ -135,6 +135,17 @@ static enum idem_code check_replay(struct idem_config_reader *reader,
             reader, "strategy: sequence keeps a mark for all numbers and no "
                     "result of any to replay; use drop, or strategy: key");
     }
+    if (rule->policies.on_duplicate != IDEM_ACTION_REPLAY &&
+        idem_config_place(reader, "rules[].result", rule->line)) {
+        return idem_config_refuse(reader, "has no meaning without on_duplicate: replay; "
+                                          "remove it, or use on_duplicate: replay");
+    }
+    if (rule->result.store_failed &&
+        !idem_config_place(reader, "rules[].result.failed", rule->line)) {
+        (void)idem_config_place(reader, "rules[].result.store_failed", rule->line);
+        return idem_config_refuse(reader, "no response counts as failed; say which do, "
+                                          "as in failed: {header: status, values: [5*]}");
+    }
     return IDEM_OK;
 }
 

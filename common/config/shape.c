@@ -292,9 +292,13 @@ static enum idem_code property_name(struct idem_config_reader *reader,
     return idem_config_replace(reader, field, text);
 }
 
+static size_t names_max(const struct idem_schema_row *row) {
+    return row->max > 0 ? (size_t)row->max : IDEM_PROPAGATED_MAX;
+}
+
 /* What a default had put there goes. */
-static void forget_names(char **names) {
-    for (size_t i = 0; i < IDEM_PROPAGATED_MAX; i++) {
+static void forget_names(const struct idem_schema_row *row, char **names) {
+    for (size_t i = 0; i < names_max(row); i++) {
         free(names[i]);
         names[i] = NULL;
     }
@@ -303,7 +307,7 @@ static void forget_names(char **names) {
 enum idem_code idem_config_names_text(struct idem_config_reader *reader,
                                       const struct idem_schema_row *row, void *field,
                                       const char *text) {
-    forget_names(field);
+    forget_names(row, field);
     return property_name(reader, row, field, text);
 }
 
@@ -315,6 +319,6 @@ enum idem_code idem_config_names_node(struct idem_config_reader *reader,
         return idem_config_refuse(reader, "a mapping where a name belongs; write NAME or "
                                           "[NAME, ...]");
     }
-    forget_names(field);
-    return few_texts(reader, row, field, IDEM_PROPAGATED_MAX, property_name, node);
+    forget_names(row, field);
+    return few_texts(reader, row, field, names_max(row), property_name, node);
 }

@@ -81,6 +81,10 @@ void idem_rule_fini(struct idem_rule *rule) {
     idem_key_spec_fini(&rule->sequence.producer);
     idem_key_spec_fini(&rule->sequence.epoch);
     idem_key_spec_fini(&rule->sequence.number);
+    free(rule->result.failed_header);
+    for (size_t i = 0; i < IDEM_RESULT_VALUES_MAX; i++) {
+        free(rule->result.failed_values[i]);
+    }
     memset(rule, 0, sizeof *rule);
 }
 

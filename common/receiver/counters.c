@@ -61,6 +61,7 @@ static void read_row(const struct idem_counter_row *row,
     }
     counts->bypassed = value_of(&row->bypassed);
     counts->disabled = atomic_load_explicit(&row->disabled, memory_order_relaxed);
+    counts->without_result = value_of(&row->without_result);
 }
 
 static void add_row(struct idem_receiver_counts *total,
@@ -71,6 +72,7 @@ static void add_row(struct idem_receiver_counts *total,
     for (size_t i = 0; i < IDEM_VERDICT_COUNT; i++) {
         total->by_verdict[i] += row->by_verdict[i];
     }
+    total->without_result += row->without_result;
 }
 
 size_t idem_counters_read(const struct idem_counters *counters,
@@ -81,6 +83,7 @@ size_t idem_counters_read(const struct idem_counters *counters,
     total->completed = value_of(&counters->completed);
     total->abandoned = value_of(&counters->abandoned);
     total->settle_failures = value_of(&counters->settle_failures);
+    total->results = value_of(&counters->results);
     for (const struct idem_counter_row *row = &counters->unmatched; row != NULL;
          row = next_row(row)) {
         struct idem_rule_counts counts;

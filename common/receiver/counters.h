@@ -14,6 +14,7 @@ struct idem_counter_row {
     _Atomic uint64_t by_verdict[IDEM_VERDICT_COUNT];
     _Atomic uint64_t bypassed;
     atomic_bool disabled;
+    _Atomic uint64_t without_result;
     _Atomic(struct idem_counter_row *) next; /* set once, when the next row is complete */
 };
 
@@ -22,6 +23,7 @@ struct idem_counters {
     _Atomic uint64_t completed;
     _Atomic uint64_t abandoned;
     _Atomic uint64_t settle_failures;
+    _Atomic uint64_t results;
 };
 
 void idem_counters_init(struct idem_counters *counters);

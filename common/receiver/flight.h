@@ -34,6 +34,7 @@ struct idem_flight {
     /* A claim waiting to be settled. */
     idem_receiver_settled *settled;
     _Atomic uint64_t *success;
+    _Atomic uint64_t *results; /* NULL: it brings none */
 };
 
 /* Open flights in one list, flights at rest in another: no allocation per message. */

@@ -6,6 +6,15 @@
 #include "receiver/flight.h"
 #include "receiver/sightings.h"
 
+/* The result that the copy decided last is answered with, copied, since the store lends it for the length of
+ * its callback. */
+struct idem_held_result {
+    const struct idem_delivery *delivery; /* whose it is; only compared */
+    uint8_t *bytes;                       /* owned */
+    size_t len;
+    size_t room;
+};
+
 struct idem_receiver {
     struct idem_store *store;
     const struct idem_ruleset *rules;
@@ -26,6 +35,7 @@ struct idem_receiver {
     struct idem_workspace *workspace;
     struct idem_flights flights;
     struct idem_propagation *propagation; /* of the copy decided last; NULL: none yet */
+    struct idem_held_result result;
     struct idem_counters counters;
     struct idem_sightings sightings;
     int64_t now_ms; /* as last told */
@@ -35,6 +45,12 @@ struct idem_receiver {
 
 /* No rule is taken out any more. */
 void idem_receiver_put_back(struct idem_receiver *receiver);
+
+/* Keeps what the store has answered for the copy that is being decided. False: there is no result, or no
+ * memory for it. */
+IDEM_MUST_USE bool idem_receiver_hold_result(struct idem_receiver *receiver,
+                                             const struct idem_delivery *delivery,
+                                             const struct idem_answer *answer);
 
 /* Says that the store failed, at most once in ten seconds however often it does. */
 void idem_receiver_log_failure(struct idem_receiver *receiver, const char *event,

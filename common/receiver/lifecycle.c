@@ -180,6 +180,7 @@ void idem_receiver_close(struct idem_receiver *receiver) {
     idem_counters_fini(&receiver->counters);
     idem_workspace_close(receiver->workspace);
     free(receiver->propagation);
+    free(receiver->result.bytes);
     free(receiver->rows);
     free(receiver->without);
     free(receiver);

@@ -175,6 +175,10 @@ static void claim_answered(void *arg, const struct idem_answer *answer) {
     if (reason == IDEM_REASON_STORE_FAILURE && receiver->completes_unprotected) {
         delivery->claimed = delivery->verdict == IDEM_VERDICT_DELIVER;
     }
+    if (delivery->verdict == IDEM_VERDICT_REPLAY &&
+        !idem_receiver_hold_result(receiver, delivery, answer)) {
+        idem_counter_raise(&flight->row->without_result);
+    }
     lend_propagation(receiver, flight);
     flight->decided(flight->arg, delivery);
     idem_flight_rest(&receiver->flights, flight);
@@ -225,6 +229,7 @@ static void claim(struct idem_receiver *receiver, struct idem_flight *flight,
         .lease_ms = rule->lease_ms,
         .extend_ms = rule->ttl_from == IDEM_TTL_FROM_LAST ? delivery->ttl_ms : 0,
         .ttl_ms = delivery->ttl_ms,
+        .wants_result = rule->policies.on_duplicate == IDEM_ACTION_REPLAY,
     };
     idem_store_claim(receiver->store, &claim, claim_answered, flight);
 }
@@ -322,6 +327,7 @@ void idem_receiver_submit(struct idem_receiver *receiver,
     struct idem_counter_row *row = row_of(receiver, rule);
     enum idem_reason reason = IDEM_REASON_NO_RULE;
     receiver->now_ms = now_ms;
+    receiver->result.delivery = NULL;
     if (receiver->propagation != NULL) {
         receiver->propagation->delivery = NULL;
     }

@@ -11,6 +11,9 @@ static void settle_answered(void *arg, const struct idem_answer *answer) {
     }
     if (answer->code == IDEM_OK) {
         idem_counter_raise(flight->success);
+        if (flight->results != NULL) {
+            idem_counter_raise(flight->results);
+        }
     } else {
         idem_counter_raise(&receiver->counters.settle_failures);
         idem_receiver_log_failure(receiver, "store.settle", "a claim was not settled",
@@ -30,15 +33,11 @@ static void settle_at_once(enum idem_code code, idem_receiver_settled *settled,
     }
 }
 
-/* NULL: settled has been told why. */
+/* NULL: there is no memory, and settled has been told so. */
 static struct idem_flight *start_settling(struct idem_receiver *receiver,
                                           struct idem_delivery *delivery,
                                           _Atomic uint64_t *success,
                                           idem_receiver_settled *settled, void *arg) {
-    if (!delivery->claimed) {
-        settle_at_once(IDEM_ERR_INVALID, settled, arg);
-        return NULL;
-    }
     delivery->claimed = false;
     struct idem_flight *flight = idem_flight_take(&receiver->flights, receiver);
     if (flight == NULL) {
@@ -48,14 +47,22 @@ static struct idem_flight *start_settling(struct idem_receiver *receiver,
         return NULL;
     }
     flight->success = success;
+    flight->results = NULL;
     flight->settled = settled;
     flight->arg = arg;
     return flight;
 }
 
-void idem_receiver_complete(struct idem_receiver *receiver,
-                            struct idem_delivery *delivery, int64_t now_ms,
-                            idem_receiver_settled *settled, void *arg) {
+/* Only what is claimed can end, and a result can follow what has been completed. */
+static bool can_complete(const struct idem_delivery *delivery, struct idem_span result) {
+    return result.len <= IDEM_RESULT_MAX &&
+           (delivery->claimed || (delivery->completed && result.len > 0));
+}
+
+void idem_receiver_complete_with(struct idem_receiver *receiver,
+                                 struct idem_delivery *delivery, int64_t now_ms,
+                                 struct idem_span result, idem_receiver_settled *settled,
+                                 void *arg) {
     const struct idem_completion completion = {
         .digest = delivery->number.present ? delivery->producer : delivery->digest,
         .number = delivery->number,
@@ -64,13 +71,30 @@ void idem_receiver_complete(struct idem_receiver *receiver,
         .ttl_ms = delivery->ttl_ms,
         .durable = receiver->durable,
         .deferrable = delivery->deferrable,
+        .result = result,
     };
+    struct idem_counters *counters = &receiver->counters;
     receiver->now_ms = now_ms;
+    if (!can_complete(delivery, result)) {
+        settle_at_once(IDEM_ERR_INVALID, settled, arg);
+        return;
+    }
+    bool first = delivery->claimed;
     struct idem_flight *flight =
-        start_settling(receiver, delivery, &receiver->counters.completed, settled, arg);
+        start_settling(receiver, delivery,
+                       first ? &counters->completed : &counters->results, settled, arg);
     if (flight != NULL) {
+        delivery->completed = true;
+        flight->results = first && result.len > 0 ? &counters->results : NULL;
         idem_store_complete(receiver->store, &completion, settle_answered, flight);
     }
+}
+
+void idem_receiver_complete(struct idem_receiver *receiver,
+                            struct idem_delivery *delivery, int64_t now_ms,
+                            idem_receiver_settled *settled, void *arg) {
+    idem_receiver_complete_with(receiver, delivery, now_ms, idem_span_of(NULL, 0),
+                                settled, arg);
 }
 
 /* A copy that was in doubt and has not been delivered stays in doubt: if its claim were forgotten, the
@@ -81,22 +105,43 @@ static bool keeps_its_doubt(const struct idem_delivery *delivery) {
            delivery->verdict != IDEM_VERDICT_DELIVER;
 }
 
-void idem_receiver_abandon(struct idem_receiver *receiver, struct idem_delivery *delivery,
-                           idem_receiver_settled *settled, void *arg) {
+static void give_up(struct idem_receiver *receiver, struct idem_delivery *delivery,
+                    bool completed, idem_receiver_settled *settled, void *arg) {
     const struct idem_abandonment abandonment = {
         .digest = delivery->number.present ? delivery->producer : delivery->digest,
         .number = delivery->number,
         .owner = receiver->owner,
+        .completed = completed,
     };
-    if (delivery->claimed && keeps_its_doubt(delivery)) {
-        delivery->claimed = false;
-        idem_counter_raise(&receiver->counters.abandoned);
-        settle_at_once(IDEM_OK, settled, arg);
-        return;
-    }
     struct idem_flight *flight =
         start_settling(receiver, delivery, &receiver->counters.abandoned, settled, arg);
     if (flight != NULL) {
         idem_store_abandon(receiver->store, &abandonment, settle_answered, flight);
     }
+}
+
+void idem_receiver_abandon(struct idem_receiver *receiver, struct idem_delivery *delivery,
+                           idem_receiver_settled *settled, void *arg) {
+    if (!delivery->claimed) {
+        settle_at_once(IDEM_ERR_INVALID, settled, arg);
+        return;
+    }
+    if (keeps_its_doubt(delivery)) {
+        delivery->claimed = false;
+        idem_counter_raise(&receiver->counters.abandoned);
+        settle_at_once(IDEM_OK, settled, arg);
+        return;
+    }
+    give_up(receiver, delivery, false, settled, arg);
+}
+
+void idem_receiver_withdraw(struct idem_receiver *receiver,
+                            struct idem_delivery *delivery,
+                            idem_receiver_settled *settled, void *arg) {
+    if (!delivery->completed || delivery->claimed) {
+        settle_at_once(IDEM_ERR_INVALID, settled, arg);
+        return;
+    }
+    delivery->completed = false;
+    give_up(receiver, delivery, true, settled, arg);
 }

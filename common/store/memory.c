@@ -139,7 +139,7 @@ static enum idem_code abandon_number(struct memory *memory,
 static enum idem_code abandon_key(struct memory *memory,
                                   const struct idem_abandonment *abandonment) {
     struct idem_record found = found_at(memory, &abandonment->digest);
-    enum idem_code code = idem_step_abandon(&found, &abandonment->owner);
+    enum idem_code code = idem_step_abandon(&found, abandonment);
     if (code == IDEM_OK) {
         idem_record_set_remove(&memory->records, &abandonment->digest);
     }

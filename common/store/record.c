@@ -2,7 +2,7 @@
  * Encoding and decoding of records. */
 #include "store/record.h"
 
-#include "store/little.h"
+#include "base/little.h"
 
 enum {
     AT_VERSION = 0,

@@ -74,6 +74,12 @@ static void make_done(struct idem_record *next, const struct idem_record *found,
     next->result = completion->result;
 }
 
+/* A response comes after the delivery that it answers. The end of the record is not moved by it. */
+static bool adds_result(const struct idem_record *found,
+                        const struct idem_completion *completion) {
+    return found->result.len == 0 && completion->result.len > 0;
+}
+
 enum idem_code idem_step_complete(struct idem_record *next, bool *changed,
                                   const struct idem_record *found,
                                   const struct idem_completion *completion) {
@@ -90,8 +96,15 @@ enum idem_code idem_step_complete(struct idem_record *next, bool *changed,
         if (!idem_record_live(found, completion->now_ms)) {
             return IDEM_ERR_NOT_FOUND;
         }
-        return found->owner.instance == completion->owner.instance ? IDEM_OK
-                                                                   : IDEM_ERR_NOT_OWNER;
+        if (found->owner.instance != completion->owner.instance) {
+            return IDEM_ERR_NOT_OWNER;
+        }
+        if (adds_result(found, completion)) {
+            *next = *found;
+            next->result = completion->result;
+            *changed = true;
+        }
+        return IDEM_OK;
     case IDEM_RECORD_SEQUENCE:
         return IDEM_ERR_NOT_OWNER;
     case IDEM_RECORD_NONE:
@@ -100,12 +113,20 @@ enum idem_code idem_step_complete(struct idem_record *next, bool *changed,
     return IDEM_ERR_NOT_FOUND;
 }
 
+static bool may_withdraw(const struct idem_record *found,
+                         const struct idem_abandonment *abandonment) {
+    return abandonment->completed && found->result.len == 0 &&
+           found->owner.instance == abandonment->owner.instance;
+}
+
 enum idem_code idem_step_abandon(const struct idem_record *found,
-                                 const struct idem_owner *owner) {
+                                 const struct idem_abandonment *abandonment) {
     switch (found->state) {
     case IDEM_RECORD_PENDING:
-        return same_owner(&found->owner, owner) ? IDEM_OK : IDEM_ERR_NOT_OWNER;
+        return same_owner(&found->owner, &abandonment->owner) ? IDEM_OK
+                                                              : IDEM_ERR_NOT_OWNER;
     case IDEM_RECORD_DONE:
+        return may_withdraw(found, abandonment) ? IDEM_OK : IDEM_ERR_NOT_OWNER;
     case IDEM_RECORD_SEQUENCE:
         return IDEM_ERR_NOT_OWNER;
     case IDEM_RECORD_NONE:

@@ -22,15 +22,16 @@ int64_t idem_step_extended(const struct idem_record *found,
                            const struct idem_claim *claim);
 
 /* IDEM_OK: *changed says whether *next is to be written (a repetition changes
- * nothing). The result in *next is borrowed from the completion. NOT_OWNER, NOT_FOUND:
+ * nothing, unless it brings the first result). The result in *next is borrowed from the completion. NOT_OWNER, NOT_FOUND:
  * nothing is to be written. */
 IDEM_MUST_USE enum idem_code idem_step_complete(struct idem_record *next, bool *changed,
                                                 const struct idem_record *found,
                                                 const struct idem_completion *completion);
 
 /* IDEM_OK: remove the record. NOT_OWNER, NOT_FOUND: leave it. */
-IDEM_MUST_USE enum idem_code idem_step_abandon(const struct idem_record *found,
-                                               const struct idem_owner *owner);
+IDEM_MUST_USE enum idem_code
+idem_step_abandon(const struct idem_record *found,
+                  const struct idem_abandonment *abandonment);
 
 /* A record that comes from another store meets what is found here. Who knows more:
  *

@@ -3,12 +3,12 @@
 # upwards. Dependencies point one way only, so that each layer can be read and tested without the next.
 
 BEGIN {
-  count = split("base key decide store receiver config", order, " ")
+  count = split("base key result decide store receiver config", order, " ")
   for (i = 1; i <= count; i++) { rank[order[i]] = i }
 
   split("span error clock log version", names, " ");       for (i in names) { layer[names[i]] = "base" }
   split("digest message number rule identity parameter", names, " "); for (i in names) { layer[names[i]] = "key" }
-  layer["verdict"] = "decide"; layer["store"] = "store"
+  layer["result"] = "result"; layer["verdict"] = "decide"; layer["store"] = "store"
   layer["receiver"] = "receiver"; layer["inbox"] = "receiver"; layer["sightings"] = "receiver"
   layer["config"] = "config"
 }
@@ -42,7 +42,7 @@ function layer_of(header,    parts) {
       print file ": " own " may not include " layer_of(header) ": " header
     }
   } else if (path[1] == "plugins" || path[1] == "tools") {
-    if (header ~ /^(base|key|decide|store|receiver|config|plugins|tools|tests)\//) {
+    if (header ~ /^(base|key|result|decide|store|receiver|config|plugins|tools|tests)\//) {
       print file ": a program uses the public headers only: " header
     }
   }

@@ -209,6 +209,46 @@ static const struct idem_schema_row rows[] = {
      .offset = RULE(propagate.hop),
      .meaning = "Name of the next hop: the key is then derived from it and from the key, "
                 "always the same for the same two."},
+    {.path = "rules[].result",
+     .type = IDEM_SCHEMA_SECTION,
+     .strategies = KEYED,
+     .meaning = "With `on_duplicate: replay`: what is stored of the response."},
+    {.path = "rules[].result.max",
+     .type = IDEM_SCHEMA_UNSIGNED,
+     .fallback = "65536",
+     .min = 64,
+     .max = 1048576,
+     .offset = RULE(result.max),
+     .meaning = "Bytes of a response, its properties included, that are stored; of a "
+                "longer one nothing is, and repeats are dropped without an answer."},
+    {.path = "rules[].result.failed",
+     .type = IDEM_SCHEMA_MAPPING,
+     .absent = "every response is stored",
+     .lone_key = "header",
+     .meaning = "Which responses say that the request failed; they are not stored, and "
+                "the next copy of the request is executed again. A word alone stands "
+                "for `header`."},
+    {.path = "rules[].result.failed.header",
+     .type = IDEM_SCHEMA_TEXT,
+     .required = true,
+     .min = 1,
+     .max = IDEM_NAME_MAX,
+     .offset = RULE(result.failed_header),
+     .meaning =
+         "The user property (MQTT 5) or header (AMQP) of the response that tells."},
+    {.path = "rules[].result.failed.values",
+     .type = IDEM_SCHEMA_NAMES,
+     .absent = "any: the header alone says so",
+     .max = IDEM_RESULT_VALUES_MAX,
+     .offset = RULE(result.failed_values),
+     .meaning = "The values of it that mean failure, up to 16; a `*` at the end stands "
+                "for any rest, as in `5*`."},
+    {.path = "rules[].result.store_failed",
+     .type = IDEM_SCHEMA_BOOL,
+     .fallback = "false",
+     .offset = RULE(result.store_failed),
+     .meaning = "Stores failed responses too, so that a repeat gets the failure again "
+                "instead of another try."},
 };
 
 IDEM_SCHEMA_PART(rules)

@@ -14,6 +14,7 @@
 #include <idem/number.h>
 #include <idem/parameter.h>
 #include <idem/receiver.h>
+#include <idem/result.h>
 #include <idem/rule.h>
 #include <idem/sightings.h>
 #include <idem/span.h>

@@ -81,6 +81,7 @@ struct idem_delivery {
     const struct idem_rule *rule;
     const char *rule_name; /* "" where none matched; valid until the receiver is closed */
     enum idem_code store_code; /* STORE_FAILURE: why */
+    bool completed; /* it has been completed: a result may follow, or a withdrawal */
 };
 
 /* arg is what was submitted with the copy; delivery is the caller's own. May call the receiver, but not
@@ -134,11 +135,31 @@ IDEM_API size_t idem_receiver_key(const struct idem_receiver *receiver,
                                   const struct idem_delivery *delivery,
                                   const char **text);
 
+/* Verdict REPLAY: the stored result of the first copy, under the terms of propagation; idem/result.h reads
+ * it. False, and an empty span: the record has none (yet), or it could not be had. */
+IDEM_API bool idem_receiver_result(const struct idem_receiver *receiver,
+                                   const struct idem_delivery *delivery,
+                                   struct idem_span *result);
+
 /* The delivery is certain: make the record done. settled may be NULL. Call it before the source is
  * acknowledged, never before the delivery is certain. Clears delivery->claimed; where it is not set,
  * settled gets IDEM_ERR_INVALID. The delivery is not looked at after the call. */
 IDEM_API void idem_receiver_complete(struct idem_receiver *receiver,
                                      struct idem_delivery *delivery, int64_t now_ms,
+                                     idem_receiver_settled *settled, void *arg);
+
+/* The same, and stores a result with the record, which later copies are answered with; copied, at most
+ * IDEM_RESULT_MAX bytes. Also for a copy that was completed without one, whose response has come since: it
+ * is added then, unless the record has a result by now. settled as above. */
+IDEM_API void idem_receiver_complete_with(struct idem_receiver *receiver,
+                                          struct idem_delivery *delivery, int64_t now_ms,
+                                          struct idem_span result,
+                                          idem_receiver_settled *settled, void *arg);
+
+/* A copy that was completed has come to nothing, as its response says: forget it, so that a retry counts as
+ * new. NOT_OWNER: it has a result, or others have it by now. IDEM_ERR_INVALID: it was not completed. */
+IDEM_API void idem_receiver_withdraw(struct idem_receiver *receiver,
+                                     struct idem_delivery *delivery,
                                      idem_receiver_settled *settled, void *arg);
 
 /* The delivery has failed for certain: forget the claim, so that a retry counts as new. A claim that
@@ -167,6 +188,7 @@ struct idem_rule_counts {
     uint64_t by_verdict[IDEM_VERDICT_COUNT];
     uint64_t bypassed; /* messages that it would have taken, had it not been taken out */
     bool disabled;     /* it is out now: idem_receiver_enable_rule */
+    uint64_t without_result; /* verdict replay, and there was no result */
 };
 struct idem_receiver_counts {
     uint64_t by_reason[IDEM_REASON_COUNT];
@@ -174,6 +196,8 @@ struct idem_receiver_counts {
     uint64_t completed;
     uint64_t abandoned;
     uint64_t settle_failures; /* complete or abandon that the store did not accept */
+    uint64_t without_result;
+    uint64_t results; /* stored with a completion, or after it */
 };
 
 /* Any thread. rules receives up to rules_max rows; returns how many there are in all. */

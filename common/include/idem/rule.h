@@ -12,13 +12,14 @@
 extern "C" {
 #endif
 
-#define IDEM_RULES_MAX      256
-#define IDEM_EXTRACTORS_MAX 16 /* of one key, fingerprint or scope */
-#define IDEM_KEY_MAX        4096 /* bytes of one extracted value; longer counts as missing */
-#define IDEM_JSON_MAX       (1u << 20) /* bytes of a payload that is parsed as JSON */
-#define IDEM_JSON_DEPTH_MAX 32         /* nesting of a payload that is parsed as JSON */
-#define IDEM_NAME_MAX       128 /* bytes of a rule's name, a property's name, a hop */
-#define IDEM_PROPAGATED_MAX 4   /* properties that carry the key on */
+#define IDEM_RULES_MAX         256
+#define IDEM_EXTRACTORS_MAX    16 /* of one key, fingerprint or scope */
+#define IDEM_KEY_MAX           4096 /* bytes of one extracted value; longer counts as missing */
+#define IDEM_JSON_MAX          (1u << 20) /* bytes of a payload that is parsed as JSON */
+#define IDEM_JSON_DEPTH_MAX    32  /* nesting of a payload that is parsed as JSON */
+#define IDEM_NAME_MAX          128 /* bytes of a rule's name, a property's name, a hop */
+#define IDEM_PROPAGATED_MAX    4   /* properties that carry the key on */
+#define IDEM_RESULT_VALUES_MAX 16  /* of a header that tells failed responses */
 
 enum idem_strategy {
     IDEM_STRATEGY_NATURAL,
@@ -132,6 +133,15 @@ struct idem_sequence_spec {
     unsigned hold_numbers; /* and the most that it waits for */
 };
 
+/* What becomes of the response to a request, under a rule that replays it. */
+struct idem_result_spec {
+    unsigned max;        /* bytes of a stored result: payload, properties and all */
+    char *failed_header; /* owned: NULL: no response counts as failed */
+    /* Owned: the values of it that say so, "4*" being all that begin with 4; NULL ends them; none: any. */
+    char *failed_values[IDEM_RESULT_VALUES_MAX + 1];
+    bool store_failed; /* failed ones are stored and replayed like any other */
+};
+
 struct idem_rule {
     char *name; /* owned, unique in its set */
     struct idem_match match;
@@ -147,6 +157,7 @@ struct idem_rule {
     struct idem_policies policies;
     struct idem_propagate propagate;
     struct idem_sequence_spec sequence; /* IDEM_STRATEGY_SEQUENCE only */
+    struct idem_result_spec result;     /* on_duplicate: replay only */
     int line;                           /* in the configuration file, for messages */
 };
 

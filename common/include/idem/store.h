@@ -104,6 +104,9 @@ struct idem_claim {
     int64_t extend_ms;
     /* What its completion will ask for: for stores in which both are one step. */
     int64_t ttl_ms;
+    /* Of a done record the result is wanted: with recent_keys, which do not hold any, the store behind is
+     * asked. Where that does not answer, a key that is remembered as done is answered without its result. */
+    bool wants_result;
 };
 
 struct idem_completion {
@@ -116,13 +119,16 @@ struct idem_completion {
     /* With recent_keys, and durable: IDEM_OK already where it is only remembered, to be written when the
      * store answers again. What is not durable is always deferrable. */
     bool deferrable;
-    struct idem_span result; /* copied; none with a number */
+    /* Copied; none with a number. Of what is owed with recent_keys it is not kept. */
+    struct idem_span result;
 };
 
 struct idem_abandonment {
     struct idem_digest digest;
     struct idem_number number; /* as it was claimed */
     struct idem_owner owner;
+    /* Also a done record that this instance completed and that has no result. */
+    bool completed;
 };
 
 /* A record of another store, as it was there. */
@@ -179,14 +185,15 @@ struct idem_store_ops {
     void (*claim)(struct idem_store *store, const struct idem_claim *claim,
                   idem_store_done *done, void *arg);
 
-    /* pending of this owner -> done. Repeating it succeeds. NOT_OWNER: another holds or completed it;
+    /* pending of this owner -> done. Repeating it succeeds, and changes nothing but this: where it brings
+     * a result, and the record has none, it adds it. NOT_OWNER: another holds or completed it;
      * NOT_FOUND: nothing is there (the lease ended and it was purged). TIMEOUT: as for claim. A number
      * of an epoch that is over by now succeeds: its copies are fenced. */
     void (*complete)(struct idem_store *store, const struct idem_completion *completion,
                      idem_store_done *done, void *arg);
 
     /* pending of this owner -> nothing, so that a retry is treated as new. A done record is left
-     * alone: NOT_OWNER. Nothing there: NOT_FOUND. */
+     * alone, unless the abandonment says completed: NOT_OWNER. Nothing there: NOT_FOUND. */
     void (*abandon)(struct idem_store *store, const struct idem_abandonment *abandonment,
                     idem_store_done *done, void *arg);
 

@@ -293,7 +293,7 @@ static enum idem_code remove_found(struct operation *operation) {
 
 static enum idem_code abandon_found(struct operation *operation,
                                     const struct idem_abandonment *abandonment) {
-    enum idem_code code = idem_step_abandon(&operation->found, &abandonment->owner);
+    enum idem_code code = idem_step_abandon(&operation->found, abandonment);
     return code == IDEM_OK ? remove_found(operation) : code;
 }
 

@@ -3,9 +3,10 @@
  *
  * What is remembered:
  *   DONE     completed here, or found to be done in the store behind. A copy is answered at once, without
- *            the network, whether the store behind answers or not; only a claim that moves the end of the
- *            record asks behind first, since others have to see that end. While the store behind does not
- *            answer, the end moves in this memory alone. A done record is never undone except by
+ *            the network, whether the store behind answers or not. Two kinds of claims ask behind first:
+ *            one that moves the end of the record, since others have to see that end, and one that wants
+ *            the result, which is not remembered. While the store behind does not answer, the end moves
+ *            in this memory alone, and there is no result. A done record is never undone except by
  *            its ttl, which is remembered too, and by forget: a forget that comes from another program
  *            (idemctl) reaches this memory only when the program is restarted.
  *   PENDING  claimed here, or tried to be for a copy that is delivered all the same. Not used to answer
@@ -103,9 +104,7 @@ static void learn_from(struct idem_recent *recent, const struct idem_claim *clai
         remember_claim(recent, claim, &answer->record);
         return;
     case IDEM_CLAIM_DONE:
-        if (answer->record.result.len == 0) {
-            remember_done(recent, claim, &answer->record);
-        }
+        remember_done(recent, claim, &answer->record);
         return;
     case IDEM_CLAIM_IN_FLIGHT:
     case IDEM_CLAIM_FENCED:
@@ -166,7 +165,7 @@ static void recent_claim(struct idem_store *store, const struct idem_claim *clai
     struct idem_answer known;
     recent->now_ms = claim->now_ms;
     /* Of a number, the store behind may have more to say: its epoch may be over. */
-    if (claim->extend_ms == 0 && !claim->number.present &&
+    if (claim->extend_ms == 0 && !claim->number.present && !claim->wants_result &&
         known_done(recent, &claim->digest, &claim->number, claim->now_ms, &known)) {
         done(arg, &known);
         return;
@@ -228,10 +227,7 @@ static void remember_completion(struct idem_recent *recent,
     struct idem_record found = idem_generations_find(&recent->memory, digest);
     struct idem_record next;
     bool changed = false;
-    if (completion->result.len > 0) {
-        idem_generations_remove(&recent->memory, digest);
-    } else if (idem_step_complete(&next, &changed, &found, completion) == IDEM_OK &&
-               changed) {
+    if (idem_step_complete(&next, &changed, &found, completion) == IDEM_OK && changed) {
         idem_generations_put(&recent->memory, digest, &next);
     }
 }
@@ -259,9 +255,11 @@ static void recent_abandon(struct idem_store *store,
     const struct idem_digest *digest =
         idem_own_digest(&abandonment->digest, &abandonment->number);
     struct idem_record known = idem_generations_find(&recent->memory, digest);
-    if (known.state == IDEM_RECORD_PENDING &&
-        idem_same_owner(&known.owner, &abandonment->owner)) {
+    if (idem_step_abandon(&known, abandonment) == IDEM_OK) {
         idem_generations_remove(&recent->memory, digest);
+    }
+    if (abandonment->completed) {
+        idem_debts_forget(&recent->debts, &abandonment->digest);
     }
     idem_store_abandon(recent->behind, abandonment, done, arg);
 }

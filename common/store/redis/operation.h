@@ -12,8 +12,7 @@ struct idem_request *idem_operation_claim(const struct idem_claim *claim,
                                           idem_store_done *done, void *arg);
 struct idem_request *idem_operation_complete(const struct idem_completion *completion,
                                              idem_store_done *done, void *arg);
-struct idem_request *idem_operation_abandon(const struct idem_digest *digest,
-                                            const struct idem_owner *owner,
+struct idem_request *idem_operation_abandon(const struct idem_abandonment *abandonment,
                                             idem_store_done *done, void *arg);
 struct idem_request *idem_operation_lookup(const struct idem_digest *digest,
                                            int64_t now_ms, idem_store_done *done,

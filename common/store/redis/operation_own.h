@@ -16,11 +16,11 @@ struct idem_operation {
     struct idem_digest digest;
     struct idem_claim claim;           /* claims */
     struct idem_completion completion; /* completions; its result is in bytes */
-    struct idem_owner owner;           /* abandoning */
-    int64_t now_ms;                    /* lookups */
-    struct idem_answer answer;         /* what is held back until the replicas have it */
-    struct idem_record next;           /* claims: what to write */
-    int64_t until_ms;                  /* claims that extend: the new end */
+    struct idem_abandonment abandonment;
+    int64_t now_ms;            /* lookups */
+    struct idem_answer answer; /* what is held back until the replicas have it */
+    struct idem_record next;   /* claims: what to write */
+    int64_t until_ms;          /* claims that extend: the new end */
     uint8_t *bytes; /* owned: a claim's record as it was found; a completion's result */
     size_t length;
     unsigned rounds;

@@ -99,9 +99,7 @@ static void redis_abandon(struct idem_store *store,
         idem_producers_abandon(&redis->producers, abandonment, done, arg);
         return;
     }
-    submit(redis,
-           idem_operation_abandon(&abandonment->digest, &abandonment->owner, done, arg),
-           done, arg);
+    submit(redis, idem_operation_abandon(abandonment, done, arg), done, arg);
 }
 
 static void redis_lookup(struct idem_store *store, const struct idem_digest *digest,

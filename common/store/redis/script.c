@@ -21,35 +21,47 @@ static const char replace_text[] = "local found = redis.call('GET', KEYS[1])\n"
                                    "redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])\n"
                                    "return 1\n";
 
-/* Whether found is a pending record, version 1, of the owner in ARGV[1]. */
+#define NUMBER                                                                           \
+    "local function number(text)\n"                                                      \
+    "  local n = 0\n"                                                                    \
+    "  for i = 6, 1, -1 do n = n * 256 + string.byte(text, i) end\n"                     \
+    "  return n\n"                                                                       \
+    "end\n"
+
+/* Whether found is, version 1, a pending record of the owner in ARGV[1]; or a done one that its instance
+ * completed, and that has no result. */
 #define OURS                                                                             \
-    "local function ours(found)\n"                                                       \
-    "  return found and string.byte(found, 1) == 1 and string.byte(found, 2) % 128 == 1" \
-    " and string.sub(found, 15, 30) == ARGV[1]\n"                                        \
-    "end\n"                                                                              \
     "local found = redis.call('GET', KEYS[1])\n"                                         \
-    "if not ours(found) then return found end\n"
+    "local state = found and string.byte(found, 1) == 1 and string.byte(found, 2) or "   \
+    "0\n"                                                                                \
+    "local ours = state % 128 == 1 and string.sub(found, 15, 30) == ARGV[1]\n"           \
+    "local bare = state % 128 == 2"                                                      \
+    " and string.sub(found, 15, 22) == string.sub(ARGV[1], 1, 8)"                        \
+    " and #found == (state > 128 and 38 or 22)\n"
 
-/* ARGV: owner, end, milliseconds, result. */
-static const char complete_text[] =
-    OURS "redis.call('SET', KEYS[1], string.sub(found, 1, 1)"
-         " .. string.char(string.byte(found, 2) + 1) .. string.sub(found, 3, 8)"
-         " .. ARGV[2] .. string.sub(found, 15, 22) .. string.sub(found, 31) .. ARGV[4],"
-         " 'PX', ARGV[3])\n"
+/* ARGV: owner, end, milliseconds, result, now. */
+static const char complete_text[] = NUMBER OURS
+    "if bare and ARGV[4] ~= '' and number(string.sub(found, 9, 14)) > number(ARGV[5]) "
+    "then\n"
+    "  redis.call('APPEND', KEYS[1], ARGV[4])\n"
+    "  return 1\n"
+    "end\n"
+    "if not ours then return found end\n"
+    "redis.call('SET', KEYS[1], string.sub(found, 1, 1)"
+    " .. string.char(state + 1) .. string.sub(found, 3, 8)"
+    " .. ARGV[2] .. string.sub(found, 15, 22) .. string.sub(found, 31) .. ARGV[4],"
+    " 'PX', ARGV[3])\n"
+    "return 1\n";
+
+/* ARGV: owner, '1' where a done record goes as well. */
+static const char abandon_text[] =
+    OURS "if not ours and not (bare and ARGV[2] == '1') then return found end\n"
+         "redis.call('DEL', KEYS[1])\n"
          "return 1\n";
-
-/* ARGV: owner. */
-static const char abandon_text[] = OURS "redis.call('DEL', KEYS[1])\n"
-                                        "return 1\n";
 
 /* ARGV: end, milliseconds. Only a done record, version 1, and only to a later end: whoever comes second
  * with an earlier one has nothing left to do. */
-static const char extend_text[] =
-    "local function number(text)\n"
-    "  local n = 0\n"
-    "  for i = 6, 1, -1 do n = n * 256 + string.byte(text, i) end\n"
-    "  return n\n"
-    "end\n"
+static const char extend_text[] = NUMBER
     "local found = redis.call('GET', KEYS[1])\n"
     "if not found or string.byte(found, 1) ~= 1 or string.byte(found, 2) % 128 ~= 2 then"
     " return found end\n"

@@ -28,13 +28,16 @@ static void complete_write(const struct idem_request *request,
     const struct idem_operation *operation = (const struct idem_operation *)request;
     const struct idem_completion *completion = &operation->completion;
     uint8_t until[6];
+    uint8_t now[6];
     idem_time_put(until, completion->now_ms + completion->ttl_ms);
-    idem_script_begin(out, server, IDEM_SCRIPT_COMPLETE, &operation->digest, 4);
+    idem_time_put(now, completion->now_ms);
+    idem_script_begin(out, server, IDEM_SCRIPT_COMPLETE, &operation->digest, 5);
     add_owner(out, &completion->owner);
     idem_command_word(out, until, sizeof until);
     idem_command_number(
         out, (uint64_t)idem_layout_kept_ms(IDEM_RECORD_DONE, completion->ttl_ms));
     idem_command_word(out, operation->bytes, operation->length);
+    idem_command_word(out, now, sizeof now);
 }
 
 static enum idem_request_next complete_answered(struct idem_request *request,
@@ -91,8 +94,9 @@ struct idem_request *idem_operation_complete(const struct idem_completion *compl
 static void abandon_write(const struct idem_request *request,
                           const struct idem_server *server, struct idem_bytes *out) {
     const struct idem_operation *operation = (const struct idem_operation *)request;
-    idem_script_begin(out, server, IDEM_SCRIPT_ABANDON, &operation->digest, 1);
-    add_owner(out, &operation->owner);
+    idem_script_begin(out, server, IDEM_SCRIPT_ABANDON, &operation->digest, 2);
+    add_owner(out, &operation->abandonment.owner);
+    idem_command_text(out, operation->abandonment.completed ? "1" : "0");
 }
 
 static enum idem_request_next abandon_answered(struct idem_request *request,
@@ -110,7 +114,7 @@ static enum idem_request_next abandon_answered(struct idem_request *request,
     struct idem_record found;
     enum idem_code code = idem_operation_read(&found, reply);
     if (code == IDEM_OK) {
-        code = idem_step_abandon(&found, &operation->owner);
+        code = idem_step_abandon(&found, &operation->abandonment);
         code = code == IDEM_OK ? IDEM_ERR_FORMAT : code;
     }
     return idem_operation_finish(operation, code);
@@ -123,14 +127,13 @@ static const struct idem_request_kind abandon_kind = {
     .release = idem_operation_release,
 };
 
-struct idem_request *idem_operation_abandon(const struct idem_digest *digest,
-                                            const struct idem_owner *owner,
+struct idem_request *idem_operation_abandon(const struct idem_abandonment *abandonment,
                                             idem_store_done *done, void *arg) {
     struct idem_operation *operation =
-        idem_operation_new(&abandon_kind, digest, done, arg);
+        idem_operation_new(&abandon_kind, &abandonment->digest, done, arg);
     if (operation == NULL) {
         return NULL;
     }
-    operation->owner = *owner;
+    operation->abandonment = *abandonment;
     return &operation->base;
 }

@@ -2,7 +2,7 @@
  * Encoding and decoding of sequence states. */
 #include "store/sequence/state.h"
 
-#include "store/little.h"
+#include "base/little.h"
 #include "store/record.h"
 
 #define HAS_MARK   1

@@ -44,6 +44,17 @@ static void replies_that_nothing_can_give(void **state) {
          "no result of any to replay; use drop, or strategy: key",
          RULE_HEAD "  strategy: sequence\n  sequence: {number: topic:1}\n"
                    "  on_duplicate: replay\n"},
+        {"5: rules[0].result: has no meaning without on_duplicate: replay; remove it, or "
+         "use on_duplicate: replay",
+         RULE "  result: {max: 1000}\n"},
+        {"6: rules[0].result.store_failed: no response counts as failed; say which do, "
+         "as "
+         "in failed: {header: status, values: [5*]}",
+         RULE "  on_duplicate: replay\n  result: {store_failed: true}\n"},
+        {"6: rules[0].result: has no meaning with strategy: sequence; remove it, or use "
+         "strategy: key",
+         RULE_HEAD "  strategy: sequence\n  sequence: {number: topic:1}\n"
+                   "  result: {max: 1000}\n"},
     };
     (void)state;
     ASSERT_ALL_REFUSED(mistakes);

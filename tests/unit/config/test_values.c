@@ -430,6 +430,31 @@ static void conflict_policies_without_fingerprints_are_warned_about(void **state
     idem_config_fini(&config);
 }
 
+static void what_is_stored_of_responses(void **state) {
+    struct idem_config config;
+    (void)state;
+    parse_rule(&config, "  key: client\n  on_duplicate: replay\n");
+    assert_int_equal(config.rules.rules[0].result.max, 65536);
+    assert_null(config.rules.rules[0].result.failed_header);
+    idem_config_fini(&config);
+    parse_rule(&config, "  key: client\n  on_duplicate: replay\n"
+                        "  result: {max: 1000, failed: {header: status, values: [409, "
+                        "a, b, c, d, 5*]}, store_failed: true}\n");
+    const struct idem_result_spec *spec = &config.rules.rules[0].result;
+    assert_int_equal(spec->max, 1000);
+    assert_string_equal(spec->failed_header, "status");
+    assert_string_equal(spec->failed_values[0], "409");
+    assert_string_equal(spec->failed_values[5], "5*");
+    assert_null(spec->failed_values[6]);
+    assert_true(spec->store_failed);
+    idem_config_fini(&config);
+    parse_rule(&config,
+               "  key: client\n  on_duplicate: replay\n  result: {failed: error}\n");
+    assert_string_equal(config.rules.rules[0].result.failed_header, "error");
+    assert_null(config.rules.rules[0].result.failed_values[0]);
+    idem_config_fini(&config);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_at_all_means_defaults_and_a_warning),
@@ -450,6 +475,7 @@ int main(void) {
         cmocka_unit_test(short_ttls_are_warned_about_unless_meant),
         cmocka_unit_test(extractors_of_the_other_protocol_are_warned_about),
         cmocka_unit_test(conflict_policies_without_fingerprints_are_warned_about),
+        cmocka_unit_test(what_is_stored_of_responses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

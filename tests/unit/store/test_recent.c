@@ -35,6 +35,13 @@ static void shim_complete(struct idem_store *store,
     idem_store_complete(scripted_store_handle(stage.scripted), completion, done, arg);
 }
 
+static void shim_abandon(struct idem_store *store,
+                         const struct idem_abandonment *abandonment,
+                         idem_store_done *done, void *arg) {
+    (void)store;
+    idem_store_abandon(scripted_store_handle(stage.scripted), abandonment, done, arg);
+}
+
 static void shim_lookup(struct idem_store *store, const struct idem_digest *digest,
                         int64_t now_ms, idem_store_done *done, void *arg) {
     (void)store;
@@ -60,6 +67,7 @@ static const struct idem_store_ops shim_ops = {
     .name = "shim",
     .claim = shim_claim,
     .complete = shim_complete,
+    .abandon = shim_abandon,
     .lookup = shim_lookup,
     .forget = shim_forget,
     .stats = shim_stats,
@@ -159,6 +167,52 @@ static void without_the_store_the_memory_extends(void **state) {
     scripted_store_fail(stage.scripted, IDEM_ERR_UNAVAILABLE, 2);
     assert_int_equal(copy_at(T0 + HOUR - 1).outcome, IDEM_CLAIM_DONE);
     assert_int_equal(copy_at(T0 + 2 * HOUR - 2).outcome, IDEM_CLAIM_DONE);
+}
+
+/* The record has its result behind, and the memory holds none. */
+static void a_result_is_asked_for_behind_the_memory(void **state) {
+    struct idem_claim copy = stores_claim_of(1, &stores_other, T0, 1000);
+    (void)state;
+    (void)claim(1);
+    assert_int_equal(
+        stores_complete_with(&stage.box, 1, T0, HOUR, idem_span_text("response")),
+        IDEM_OK);
+    unsigned before = scripted_store_operations(stage.scripted);
+    assert_int_equal(stores_claim_as(&stage.box, &copy).answer.outcome, IDEM_CLAIM_DONE);
+    assert_int_equal(scripted_store_operations(stage.scripted), before);
+    copy.wants_result = true;
+    struct stores_answer answer = stores_claim_as(&stage.box, &copy);
+    assert_int_equal(answer.answer.outcome, IDEM_CLAIM_DONE);
+    assert_int_equal(answer.answer.record.result.len, 8);
+    assert_memory_equal(answer.result, "response", 8);
+    assert_int_equal(scripted_store_operations(stage.scripted), before + 1);
+}
+
+static void without_the_store_a_repeat_is_known_without_its_result(void **state) {
+    struct idem_claim copy = stores_claim_of(1, &stores_other, T0, 1000);
+    (void)state;
+    copy.wants_result = true;
+    (void)claim(1);
+    assert_int_equal(
+        stores_complete_with(&stage.box, 1, T0, HOUR, idem_span_text("response")),
+        IDEM_OK);
+    scripted_store_fail(stage.scripted, IDEM_ERR_UNAVAILABLE, 1);
+    struct idem_answer answer = stores_claim_as(&stage.box, &copy).answer;
+    assert_int_equal(answer.code, IDEM_OK);
+    assert_int_equal(answer.outcome, IDEM_CLAIM_DONE);
+    assert_int_equal(answer.record.result.len, 0);
+}
+
+static void a_key_withdrawn_here_is_new(void **state) {
+    const struct idem_abandonment abandonment = {
+        .digest = stores_digest(1), .owner = stores_me, .completed = true};
+    struct stores_answer note = {.calls = 0};
+    (void)state;
+    (void)claim(1);
+    (void)complete(1);
+    idem_store_abandon(stage.box.store, &abandonment, stores_note, &note);
+    assert_int_equal(note.answer.code, IDEM_OK);
+    assert_int_equal(claim(1).outcome, IDEM_CLAIM_NEW);
 }
 
 static void a_key_forgotten_here_is_new(void **state) {
@@ -365,6 +419,9 @@ int main(void) {
         CASE(a_key_is_remembered_no_longer_than_its_ttl),
         CASE(a_claim_that_extends_asks_the_store),
         CASE(without_the_store_the_memory_extends),
+        CASE(a_result_is_asked_for_behind_the_memory),
+        CASE(without_the_store_a_repeat_is_known_without_its_result),
+        CASE(a_key_withdrawn_here_is_new),
         CASE(a_key_forgotten_here_is_new),
         CASE(a_pending_claim_is_the_stores_to_judge),
         CASE(a_claim_overtaken_by_its_completion_finds_the_key_done),

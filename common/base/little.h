@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * What is stored, byte by byte: whole numbers are little-endian. */
-#ifndef IDEM_STORE_LITTLE_H
-#define IDEM_STORE_LITTLE_H
+#ifndef IDEM_BASE_LITTLE_H
+#define IDEM_BASE_LITTLE_H
 
 #include <idem/span.h>
 
