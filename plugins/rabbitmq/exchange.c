@@ -363,6 +363,26 @@ static void publish_gathered(struct idem_sink *sink) {
     idem_link_gather(&end->link, false);
 }
 
+static const char *waits_for(const struct idem_sink *sink) {
+    const struct exchange *exchange = (const struct exchange *)(const void *)sink;
+    const struct idem_confirms *confirms = &exchange->confirms;
+    const struct idem_parcel *first = TAILQ_FIRST(&sink->line);
+    if (!exchange->end.up) {
+        return "it is not connected";
+    }
+    if (exchange->end.link.blocked) {
+        return "the broker takes no messages now";
+    }
+    if (confirms->open > 0) {
+        return exchange->suspect_out || (first != NULL && first->suspect)
+                   ? "one message is published alone"
+                   : "confirms are to come";
+    }
+    bool full = exchange->writable != NULL &&
+                event_pending(exchange->writable, EV_WRITE, NULL) != 0;
+    return full ? "the socket is full" : NULL;
+}
+
 static void mend(struct idem_sink *sink) {
     struct exchange *exchange = exchange_of(sink);
     if (exchange->end.failed) {
@@ -401,6 +421,7 @@ static const struct idem_sink_ops operations = {
     .deliver = publish_gathered,
     .mend = mend,
     .pending = is_pending,
+    .waits_for = waits_for,
     .leave = leave,
     .free = free_exchange,
 };

@@ -16,7 +16,7 @@
 
 #define EXIT_REFUSED 2    /* usage, or the configuration */
 #define GRACE_MS     3000 /* after the deadline: for closing connections and the store */
-#define WORKER_ENDED SIGUSR1
+#define WORKER_ENDED SIGUSR2 /* our own: from another it means nothing */
 
 struct bridge {
     const char *path;
@@ -46,7 +46,8 @@ static int usage(void) {
         "  -c PATH    the configuration\n"
         "  --check    check it, and do nothing else\n"
         "  --version  say which version this is\n"
-        "SIGTERM: drain and leave; again: leave at once. SIGHUP: reload the rules.\n",
+        "SIGTERM: drain and leave; again: leave at once. SIGHUP: reload the rules.\n"
+        "SIGUSR1: log what is under way, and what it waits for.\n",
         stderr);
     return EXIT_REFUSED;
 }
@@ -183,11 +184,18 @@ static void stop(struct bridge *bridge) {
     }
 }
 
+static void report(struct bridge *bridge) {
+    for (unsigned i = 0; i < bridge->started; i++) {
+        idem_worker_report(bridge->workers[i]);
+    }
+}
+
 static void block_signals(sigset_t *set) {
     (void)sigemptyset(set);
     (void)sigaddset(set, SIGTERM);
     (void)sigaddset(set, SIGINT);
     (void)sigaddset(set, SIGHUP);
+    (void)sigaddset(set, SIGUSR1);
     (void)sigaddset(set, WORKER_ENDED);
     (void)pthread_sigmask(SIG_BLOCK, set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
@@ -204,6 +212,8 @@ static int serve(struct bridge *bridge, const sigset_t *set) {
             stopping ? sigtimedwait(set, NULL, &limit) : sigwaitinfo(set, NULL);
         if (signal_number == SIGHUP) {
             reload(bridge);
+        } else if (signal_number == SIGUSR1) {
+            report(bridge);
         } else if (signal_number == SIGTERM || signal_number == SIGINT) {
             if (stopping) {
                 _exit(EXIT_FAILURE);

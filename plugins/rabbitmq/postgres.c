@@ -155,6 +155,31 @@ static bool is_pending(const struct idem_sink *sink) {
     return false;
 }
 
+static const char *waits_for(const struct idem_sink *sink) {
+    const struct idem_postgres *postgres =
+        (const struct idem_postgres *)(const void *)sink;
+    if (postgres->session.state != IDEM_PG_READY) {
+        return "it is not connected";
+    }
+    switch (postgres->phase) {
+    case IDEM_POSTGRES_IDLE:
+        return NULL;
+    case IDEM_POSTGRES_CLAIMING:
+        return "claims are not answered";
+    case IDEM_POSTGRES_EXECUTING:
+        return "statements are not answered";
+    case IDEM_POSTGRES_COMMITTING:
+        return "COMMIT is not answered";
+    case IDEM_POSTGRES_ROLLING_BACK:
+        return "ROLLBACK is not answered";
+    case IDEM_POSTGRES_PAUSED:
+        return "it failed, and is tried again after a pause";
+    case IDEM_POSTGRES_PURGING:
+        return "expired rows are being removed";
+    }
+    return NULL;
+}
+
 static void leave(struct idem_sink *sink) {
     idem_pg_session_close(&postgres_of(sink)->session); /* the server rolls back */
 }
@@ -192,6 +217,7 @@ static const struct idem_sink_ops operations = {
     .deliver = deliver,
     .mend = mend,
     .pending = is_pending,
+    .waits_for = waits_for,
     .leave = leave,
     .free = free_postgres,
 };

@@ -32,6 +32,9 @@ struct idem_sink_ops {
     /* Whether read has something to do that no descriptor tells of. */
     bool (*pending)(const struct idem_sink *sink);
 
+    /* What the line waits for, in words; NULL: for nothing of the sink's. */
+    const char *(*waits_for)(const struct idem_sink *sink);
+
     /* The worker ends: closes the connection. What was not confirmed is the source's again. */
     void (*leave)(struct idem_sink *sink);
 

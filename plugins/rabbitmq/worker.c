@@ -80,10 +80,15 @@ static void on_notice(evutil_socket_t fd, short what, void *arg) {
     (void)pthread_mutex_lock(&worker->mailbox);
     struct idem_config *config = worker->new_config;
     bool stop = worker->stop_wanted && !worker->draining;
+    bool report = worker->report_wanted;
     worker->new_config = NULL;
+    worker->report_wanted = false;
     (void)pthread_mutex_unlock(&worker->mailbox);
     if (config != NULL) {
         use_rules(worker, config);
+    }
+    if (report) {
+        idem_standing_report(worker);
     }
     if (stop) {
         start_draining(worker);
@@ -93,6 +98,13 @@ static void on_notice(evutil_socket_t fd, short what, void *arg) {
 void idem_worker_stop(struct idem_worker *worker) {
     (void)pthread_mutex_lock(&worker->mailbox);
     worker->stop_wanted = true;
+    (void)pthread_mutex_unlock(&worker->mailbox);
+    (void)eventfd_write(worker->notice_fd, 1);
+}
+
+void idem_worker_report(struct idem_worker *worker) {
+    (void)pthread_mutex_lock(&worker->mailbox);
+    worker->report_wanted = true;
     (void)pthread_mutex_unlock(&worker->mailbox);
     (void)eventfd_write(worker->notice_fd, 1);
 }
@@ -199,7 +211,7 @@ static enum idem_code make_events(struct idem_worker *worker) {
         event_add(worker->noticed, NULL) != 0) {
         return IDEM_ERR_NOMEM;
     }
-    return IDEM_OK;
+    return idem_standing_watch(worker);
 }
 
 static enum idem_code watch_store(struct idem_worker *worker) {
@@ -314,6 +326,7 @@ static void free_events(struct idem_worker *worker) {
     free_event(worker->store_ready);
     free_event(worker->noticed);
     free_event(worker->deadline);
+    free_event(worker->watch);
     if (worker->notice_fd >= 0) {
         (void)close(worker->notice_fd);
     }

@@ -25,6 +25,9 @@ void idem_worker_stop(struct idem_worker *worker);
 /* From any thread: use the rules of config, which becomes the worker's. */
 void idem_worker_reload(struct idem_worker *worker, struct idem_config *config);
 
+/* From any thread: say in the log what is under way, and what it waits for. */
+void idem_worker_report(struct idem_worker *worker);
+
 /* Writes the final figures to the log. Blocks on the store. NULL is accepted. */
 void idem_worker_close(struct idem_worker *worker);
 

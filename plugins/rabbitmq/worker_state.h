@@ -19,6 +19,10 @@ struct idem_worker {
     struct event *store_ready;
     struct event *noticed;  /* notice_fd: stop, new rules */
     struct event *deadline; /* of draining */
+    struct event *watch;    /* looks now and then whether anything moves */
+    uint64_t moves;         /* when it looked last */
+    int64_t still_since_ms; /* of the monotonic clock: nothing has moved since */
+    bool stalled;           /* that has been said */
     int notice_fd;
     struct idem_store *store;
     struct idem_receiver *receiver;
@@ -43,6 +47,7 @@ struct idem_worker {
 
     pthread_mutex_t mailbox; /* guards what other threads write: */
     bool stop_wanted;
+    bool report_wanted;
     struct idem_config *new_config;
     struct idem_config *config; /* of the rules in use, where they were reloaded; owned */
 };
@@ -68,6 +73,10 @@ void idem_source_lost(struct idem_worker *worker);
 void idem_source_flush(struct idem_worker *worker);
 void idem_source_reject(struct idem_worker *worker, struct idem_parcel *parcel);
 void idem_source_cancel(struct idem_worker *worker);
+
+/* standing.c: what the messages wait for, in the log: when it was asked for, and when nothing moves. */
+void idem_standing_report(struct idem_worker *worker);
+IDEM_MUST_USE enum idem_code idem_standing_watch(struct idem_worker *worker);
 
 /* dispatch.c */
 struct idem_span idem_dispatch_exchange(const struct idem_parcel *parcel);

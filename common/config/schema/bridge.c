@@ -141,6 +141,13 @@ static const struct idem_schema_row rows[] = {
      .offset = CONFIG(bridge.drain_ms),
      .meaning = "The longest that a stop waits for messages that are under way; the "
                 "source keeps those that are not through by then."},
+    {.path = "bridge.stalled_after",
+     .type = IDEM_SCHEMA_DURATION,
+     .fallback = "60s",
+     .max = 24 * 3600 * SECOND_MS,
+     .offset = CONFIG(bridge.stalled_after_ms),
+     .meaning = "After how long without any progress, with messages under way, the log "
+                "says once what they wait for (`bridge.stalled`); 0: never."},
     {.path = "bridge.workers",
      .type = IDEM_SCHEMA_UNSIGNED,
      .fallback = "1",

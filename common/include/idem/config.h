@@ -62,6 +62,8 @@ struct idem_config {
         bool declare;      /* makes queues and exchanges that are not there */
         unsigned attempts; /* failed deliveries of a message before it is quarantined */
         int64_t drain_ms;  /* the longest that a stop waits for what is under way */
+        int64_t
+            stalled_after_ms; /* nothing moves for as long: that is logged; 0: never */
         unsigned workers;
     } bridge;
     struct {
