@@ -62,6 +62,7 @@ const struct plan plans[] = {
     BOTH_STORES("sink cut", round_sink_cut, 3, 12),
     BOTH_STORES("sink stalled", round_sink_stalled, 2, 8),
     BOTH_STORES("sink slow, bridge killed", round_sink_slow, 2, 8),
+    BOTH_STORES("both ends lost, one back later", round_ends_apart, 1, 8),
     REDIS("Redis cut off", round_store_cut, 3, 12),
     REDIS("Redis stalled", round_store_stalled, 3, 8),
     REDIS("Redis slow, bridge killed", round_store_slow, 2, 8),

@@ -227,6 +227,22 @@ void round_sink_slow(struct stage *stage) {
     slow(stage, STAGE_SINK);
 }
 
+/* As a RabbitMQ that is started again is found by one end seconds before the other. */
+void round_ends_apart(struct stage *stage) {
+    const enum stage_link ends[] = {STAGE_SOURCE, STAGE_SINK};
+    unsigned first = chance_below(&stage->chance, 3) == 0; /* mostly the source */
+    traffic(stage);
+    for (size_t i = 0; i < 2; i++) {
+        proxy_refuse(stage->links[ends[i]], true);
+        proxy_cut(stage->links[ends[i]]);
+        stage->cuts++;
+    }
+    stage_pause(chance_below(&stage->chance, 1000));
+    proxy_refuse(stage->links[ends[first]], false);
+    stage_pause(chance_below(&stage->chance, 2 * STAGE_LEASE_MS));
+    proxy_refuse(stage->links[ends[1 - first]], false);
+}
+
 void round_store_cut(struct stage *stage) {
     cut(stage, STAGE_STORE);
 }

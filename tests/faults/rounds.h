@@ -22,6 +22,7 @@ plan_round round_source_slow;
 plan_round round_sink_cut;
 plan_round round_sink_stalled;
 plan_round round_sink_slow;
+plan_round round_ends_apart; /* both are lost, and come back one by one */
 plan_round round_store_cut;
 plan_round round_store_stalled;
 plan_round round_store_slow;
