@@ -70,32 +70,36 @@ static void stamp(char *out, size_t size) {
     }
 }
 
-static void write_json(const char *when, enum idem_log_level level, const char *event,
-                       const char *text) {
+static struct json_object *json_line(const char *when, enum idem_log_level level,
+                                     const char *event, const char *text) {
     struct json_object *line = json_object_new_object();
-    if (line == NULL) {
-        return;
+    if (line != NULL) {
+        (void)json_object_object_add(line, "time", json_object_new_string(when));
+        (void)json_object_object_add(line, "level",
+                                     json_object_new_string(idem_log_level_name(level)));
+        (void)json_object_object_add(line, "event", json_object_new_string(event));
+        (void)json_object_object_add(line, "text", json_object_new_string(text));
     }
-    (void)json_object_object_add(line, "time", json_object_new_string(when));
-    (void)json_object_object_add(line, "level",
-                                 json_object_new_string(idem_log_level_name(level)));
-    (void)json_object_object_add(line, "event", json_object_new_string(event));
-    (void)json_object_object_add(line, "text", json_object_new_string(text));
-    (void)fprintf(stderr, "%s\n",
-                  json_object_to_json_string_ext(
-                      line, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-    (void)json_object_put(line);
+    return line;
 }
 
+/* One call of stdio for each line, which its lock and the missing buffer of standard error make one write:
+ * lines of several threads do not mix. */
 void idem_log_stderr(void *context, enum idem_log_level level, const char *event,
                      const char *text) {
     const enum idem_log_format *format = context;
     char when[32];
     stamp(when, sizeof when);
-    if (format != NULL && *format == IDEM_LOG_JSON) {
-        write_json(when, level, event, text);
+    if (format == NULL || *format != IDEM_LOG_JSON) {
+        (void)fprintf(stderr, "%s %s %s: %s\n", when, idem_log_level_name(level), event,
+                      text);
         return;
     }
-    (void)fprintf(stderr, "%s %s %s: %s\n", when, idem_log_level_name(level), event,
-                  text);
+    struct json_object *line = json_line(when, level, event, text);
+    if (line != NULL) {
+        (void)fprintf(stderr, "%s\n",
+                      json_object_to_json_string_ext(
+                          line, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    }
+    (void)json_object_put(line);
 }

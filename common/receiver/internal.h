@@ -39,8 +39,6 @@ struct idem_receiver {
     struct idem_counters counters;
     struct idem_sightings sightings;
     int64_t now_ms; /* as last told */
-    int64_t failure_logged_ms;
-    uint64_t failures_unlogged;
 };
 
 /* No rule is taken out any more. */
@@ -51,9 +49,5 @@ void idem_receiver_put_back(struct idem_receiver *receiver);
 IDEM_MUST_USE bool idem_receiver_hold_result(struct idem_receiver *receiver,
                                              const struct idem_delivery *delivery,
                                              const struct idem_answer *answer);
-
-/* Says that the store failed, at most once in ten seconds however often it does. */
-void idem_receiver_log_failure(struct idem_receiver *receiver, const char *event,
-                               const char *what, enum idem_code code);
 
 #endif

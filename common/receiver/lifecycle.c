@@ -9,23 +9,6 @@
 
 #include <stdlib.h>
 
-#define FAILURE_LOG_INTERVAL_MS 10000
-
-void idem_receiver_log_failure(struct idem_receiver *receiver, const char *event,
-                               const char *what, enum idem_code code) {
-    receiver->failures_unlogged++;
-    if (receiver->failure_logged_ms != 0 &&
-        receiver->now_ms - receiver->failure_logged_ms < FAILURE_LOG_INTERVAL_MS &&
-        receiver->now_ms >= receiver->failure_logged_ms) {
-        return;
-    }
-    idem_log_write(&receiver->log, IDEM_LOG_WARNING, event,
-                   "%s: %s (failures since the last such line: %llu)", what,
-                   idem_code_text(code), (unsigned long long)receiver->failures_unlogged);
-    receiver->failure_logged_ms = receiver->now_ms;
-    receiver->failures_unlogged = 0;
-}
-
 static enum idem_code check_rule(const struct idem_rule *rule, struct idem_error *error) {
     if (rule->name == NULL || strlen(rule->name) > IDEM_NAME_MAX) {
         return idem_error_set(error, IDEM_ERR_INVALID, 0,

@@ -168,8 +168,8 @@ static void claim_answered(void *arg, const struct idem_answer *answer) {
         delivery->rule = NULL;
     }
     if (answer->code != IDEM_OK) {
-        idem_receiver_log_failure(receiver, "store.claim", "a claim failed",
-                                  answer->code);
+        idem_log_write(&receiver->log, IDEM_LOG_WARNING, "store.claim",
+                       "a claim failed: %s", idem_code_text(answer->code));
     }
     decide(receiver, delivery, reason, &flight->policies, flight->row);
     if (reason == IDEM_REASON_STORE_FAILURE && receiver->completes_unprotected) {

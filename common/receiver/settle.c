@@ -16,8 +16,8 @@ static void settle_answered(void *arg, const struct idem_answer *answer) {
         }
     } else {
         idem_counter_raise(&receiver->counters.settle_failures);
-        idem_receiver_log_failure(receiver, "store.settle", "a claim was not settled",
-                                  answer->code);
+        idem_log_write(&receiver->log, IDEM_LOG_WARNING, "store.settle",
+                       "a claim was not settled: %s", idem_code_text(answer->code));
     }
     if (flight->settled != NULL) {
         flight->settled(flight->arg, answer->code);

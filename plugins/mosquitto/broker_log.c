@@ -66,7 +66,7 @@ void idem_broker_log_flush(struct idem_broker_log *log) {
                              log->lines[i].text);
     }
     if (log->lost > 0) {
-        mosquitto_log_printf(MOSQ_LOG_WARNING, "idem: log: %zu more lines were lost",
+        mosquitto_log_printf(MOSQ_LOG_WARNING, "idem: log.lost: %zu more lines",
                              log->lost);
     }
     log->count = 0;

@@ -26,6 +26,7 @@ struct idem_node {
     char *path;
     unsigned users;
     struct idem_broker_log broker_log;
+    struct idem_log_limit *limit; /* in front of it */
     struct idem_log log;
     struct idem_config config;
     struct idem_store *store;
@@ -234,6 +235,7 @@ static void node_close(struct idem_node *node) {
     idem_store_close(node->store);
     idem_figures_fini(&node->figures);
     idem_config_fini(&node->config);
+    idem_log_limit_close(node->limit);
     idem_broker_log_fini(&node->broker_log);
     free(node->path);
     free(node);
@@ -282,6 +284,20 @@ static enum idem_code node_start(struct idem_node *node, struct idem_error *erro
     return code;
 }
 
+/* Each of their lines tells of something else: none is a repeat. */
+static const char *const each_counts[] = {"config.warning", NULL};
+
+static enum idem_code open_log(struct idem_node *node, struct idem_error *error) {
+    const struct idem_log plain = {.sink = idem_broker_log_sink,
+                                   .context = &node->broker_log};
+    idem_broker_log_init(&node->broker_log);
+    enum idem_code code = idem_log_limit_open(&node->limit, &plain, each_counts, error);
+    node->log.sink = code == IDEM_OK ? idem_log_limit_sink : NULL;
+    node->log.context = node->limit;
+    node->log.level = IDEM_LOG_INFO;
+    return code;
+}
+
 static enum idem_code node_open(struct idem_node **node, char *path,
                                 struct idem_error *error) {
     struct idem_node *opened = calloc(1, sizeof *opened);
@@ -291,11 +307,10 @@ static enum idem_code node_open(struct idem_node **node, char *path,
         return IDEM_ERR_NOMEM;
     }
     opened->path = path;
-    idem_broker_log_init(&opened->broker_log);
-    opened->log.sink = idem_broker_log_sink;
-    opened->log.context = &opened->broker_log;
-    opened->log.level = IDEM_LOG_INFO;
-    enum idem_code code = node_start(opened, error);
+    enum idem_code code = open_log(opened, error);
+    if (code == IDEM_OK) {
+        code = node_start(opened, error);
+    }
     if (code != IDEM_OK) {
         node_close(opened);
         return code;
@@ -351,6 +366,7 @@ void idem_node_release(struct idem_node *node) {
 }
 
 static void housekeeping(struct idem_node *node, int64_t now_ms) {
+    idem_log_limit_flush(node->limit);
     idem_broker_log_flush(&node->broker_log);
     idem_figures_publish(&node->figures, node->receiver, node->store, now_ms);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * idem-bridge -c PATH [--check]: the program around the workers, and what signals mean to it. */
+#include "service.h"
 #include "worker.h"
 
 #include <idem/clock.h>
@@ -14,9 +15,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define EXIT_REFUSED 2    /* usage, or the configuration */
-#define GRACE_MS     3000 /* after the deadline: for closing connections and the store */
-#define WORKER_ENDED SIGUSR2 /* our own: from another it means nothing */
+#define EXIT_REFUSED     2    /* usage, or the configuration */
+#define GRACE_MS         3000 /* after the deadline: for closing connections and the store */
+#define WORKER_ENDED     SIGUSR2 /* our own: from another it means nothing */
+#define TICK_MS          5000    /* a look at the log's repeats, and at the workers */
+#define FEEDS_A_WATCHDOG 3 /* how often the manager is told in the time that it allows */
+
+/* Each of their lines tells of something else: none is a repeat. */
+static const char *const each_counts[] = {"copy.in_doubt", "config.warning",
+                                          "bridge.figures", "bridge.standing", NULL};
 
 struct bridge {
     const char *path;
@@ -24,6 +31,8 @@ struct bridge {
     struct idem_config config;
     struct idem_bridge_options options;
     struct idem_log log;
+    struct idem_log_limit *limit;
+    struct idem_service service;
     struct idem_worker **workers;
     pthread_t *threads;
     unsigned started;
@@ -129,6 +138,17 @@ static uint64_t new_incarnation(void) {
     return (uint64_t)idem_clock_wall_ms() << 20 | (randombytes_random() & 0xFFFFF);
 }
 
+static int64_t tick_ms(const struct bridge *bridge) {
+    int64_t feed_ms = bridge->service.watchdog_ms / FEEDS_A_WATCHDOG;
+    return bridge->service.watchdog_ms > 0 && feed_ms < TICK_MS ? feed_ms : TICK_MS;
+}
+
+/* A worker that is well turns between any two looks at it. */
+static int64_t pulse_ms(const struct bridge *bridge) {
+    int64_t every_ms = tick_ms(bridge) / 2;
+    return every_ms > 0 ? every_ms : 1;
+}
+
 static enum idem_code open_workers(struct bridge *bridge, struct idem_error *error) {
     unsigned count = bridge->config.bridge.workers;
     uint64_t incarnation = new_incarnation();
@@ -140,6 +160,9 @@ static enum idem_code open_workers(struct bridge *bridge, struct idem_error *err
     for (unsigned i = 0; i < count; i++) {
         enum idem_code code = idem_worker_open(&bridge->workers[i], &bridge->options,
                                                &bridge->log, incarnation, error);
+        if (code == IDEM_OK && bridge->service.watchdog_ms > 0) {
+            code = idem_worker_pulse(bridge->workers[i], pulse_ms(bridge));
+        }
         if (code != IDEM_OK) {
             return code;
         }
@@ -190,6 +213,36 @@ static void report(struct bridge *bridge) {
     }
 }
 
+static void reload_and_tell(struct bridge *bridge) {
+    idem_service_tell(&bridge->service, "RELOADING=1\nMONOTONIC_USEC=%lld",
+                      (long long)idem_clock_monotonic_ns() / 1000);
+    reload(bridge);
+    idem_service_tell(&bridge->service, "READY=1");
+}
+
+static int64_t drain_limit_ms(const struct bridge *bridge) {
+    return bridge->config.bridge.drain_ms + GRACE_MS;
+}
+
+static void stop_and_tell(struct bridge *bridge) {
+    idem_service_tell(&bridge->service,
+                      "STOPPING=1\nSTATUS=draining\nEXTEND_TIMEOUT_USEC=%lld",
+                      (long long)drain_limit_ms(bridge) * 1000);
+    stop(bridge);
+}
+
+/* The manager is told that all is well when every worker's loop has turned since the last time, and not by a
+ * timer that would go on while a worker hangs. */
+static void feed_watchdog(struct bridge *bridge) {
+    bool all = true;
+    for (unsigned i = 0; i < bridge->started; i++) {
+        all = idem_worker_turned(bridge->workers[i]) && all;
+    }
+    if (all && bridge->service.watchdog_ms > 0) {
+        idem_service_tell(&bridge->service, "WATCHDOG=1");
+    }
+}
+
 static void block_signals(sigset_t *set) {
     (void)sigemptyset(set);
     (void)sigaddset(set, SIGTERM);
@@ -201,29 +254,50 @@ static void block_signals(sigset_t *set) {
     (void)signal(SIGPIPE, SIG_IGN);
 }
 
+/* What is to be done every tick_ms. */
+static void tick(struct bridge *bridge) {
+    idem_log_limit_flush(bridge->limit);
+    feed_watchdog(bridge);
+}
+
+static int wait_for_signal(const sigset_t *set, int64_t until_ns) {
+    int64_t left_ns = until_ns - idem_clock_monotonic_ns();
+    left_ns = left_ns > 0 ? left_ns : 0;
+    const struct timespec left = {left_ns / 1000000000, left_ns % 1000000000};
+    return sigtimedwait(set, NULL, &left);
+}
+
+static void leave_stuck(const struct bridge *bridge) {
+    idem_log_write(&bridge->log, IDEM_LOG_ERROR, "bridge.stuck",
+                   "a worker does not end; leaving without it");
+    _exit(EXIT_FAILURE);
+}
+
 /* Until every worker has ended. A worker that hangs in a broker that takes nothing is left behind: what it
  * holds is not acknowledged, so it is not lost. */
 static int serve(struct bridge *bridge, const sigset_t *set) {
-    bool stopping = false;
-    int64_t limit_ms = bridge->config.bridge.drain_ms + GRACE_MS;
-    const struct timespec limit = {limit_ms / 1000, (limit_ms % 1000) * 1000000};
+    int64_t stop_by_ns = INT64_MAX; /* INT64_MAX: not stopping */
+    int64_t tick_ns = idem_clock_monotonic_ns();
     while (atomic_load(&bridge->running) > 0) {
         int signal_number =
-            stopping ? sigtimedwait(set, NULL, &limit) : sigwaitinfo(set, NULL);
+            wait_for_signal(set, tick_ns < stop_by_ns ? tick_ns : stop_by_ns);
+        int64_t now_ns = idem_clock_monotonic_ns();
         if (signal_number == SIGHUP) {
-            reload(bridge);
+            reload_and_tell(bridge);
         } else if (signal_number == SIGUSR1) {
             report(bridge);
         } else if (signal_number == SIGTERM || signal_number == SIGINT) {
-            if (stopping) {
+            if (stop_by_ns != INT64_MAX) {
                 _exit(EXIT_FAILURE);
             }
-            stopping = true;
-            stop(bridge);
-        } else if (signal_number < 0 && errno == EAGAIN) {
-            idem_log_write(&bridge->log, IDEM_LOG_ERROR, "bridge.stuck",
-                           "a worker does not end; leaving without it");
-            _exit(EXIT_FAILURE);
+            stop_by_ns = now_ns + drain_limit_ms(bridge) * 1000000;
+            stop_and_tell(bridge);
+        } else if (now_ns >= stop_by_ns && atomic_load(&bridge->running) > 0) {
+            leave_stuck(bridge);
+        }
+        if (now_ns >= tick_ns) {
+            tick_ns = now_ns + tick_ms(bridge) * 1000000;
+            tick(bridge);
         }
     }
     return EXIT_SUCCESS;
@@ -241,45 +315,73 @@ static void close_all(struct bridge *bridge) {
     free(bridge->threads);
 }
 
+/* Ready when both brokers have been tried once: one that cannot be reached yet is waited for, and a start that
+ * failed for it would only be tried again. Whether all ends are up is for the log, and for /readyz. */
+static void say_started(struct bridge *bridge) {
+    idem_log_write(&bridge->log, IDEM_LOG_NOTICE, "bridge.started",
+                   "version %s, instance %s, queue %s, %zu rules", IDEM_VERSION,
+                   bridge->config.instance, bridge->config.bridge.source.queue,
+                   bridge->config.rules.count);
+    idem_service_tell(&bridge->service, "READY=1\nSTATUS=%u workers on queue %.100s",
+                      bridge->started, bridge->config.bridge.source.queue);
+}
+
 static int run(struct bridge *bridge, const sigset_t *signals, struct idem_error *error) {
     bridge->main_thread = pthread_self();
+    idem_service_init(&bridge->service);
     if (open_workers(bridge, error) != IDEM_OK) {
         stop(bridge);
         close_all(bridge);
         idem_log_write(&bridge->log, IDEM_LOG_ERROR, "bridge.start", "%s", error->text);
         return EXIT_FAILURE;
     }
-    idem_log_write(&bridge->log, IDEM_LOG_NOTICE, "bridge.started",
-                   "version %s, instance %s, queue %s, %zu rules", IDEM_VERSION,
-                   bridge->config.instance, bridge->config.bridge.source.queue,
-                   bridge->config.rules.count);
+    say_started(bridge);
     int status = serve(bridge, signals);
     close_all(bridge);
     idem_log_write(&bridge->log, IDEM_LOG_NOTICE, "bridge.stopped", "nothing is lost");
     return status;
 }
 
+static enum idem_code open_log(struct bridge *bridge, struct idem_error *error) {
+    const struct idem_log plain = {.sink = idem_log_stderr,
+                                   .context = &bridge->config.log.format};
+    bridge->log.sink = idem_log_limit_sink;
+    bridge->log.level = IDEM_LOG_INFO;
+    enum idem_code code = idem_log_limit_open(&bridge->limit, &plain, each_counts, error);
+    bridge->log.context = bridge->limit;
+    return code;
+}
+
+static int work(struct bridge *bridge, const sigset_t *signals) {
+    struct idem_error error = IDEM_ERROR_INIT;
+    if (load(bridge, &error) != IDEM_OK) {
+        idem_log_write(&bridge->log, IDEM_LOG_ERROR, "config.refused", "%s", error.text);
+        return EXIT_REFUSED;
+    }
+    if (bridge->check) {
+        (void)printf("%s: ok\n", bridge->path);
+        return EXIT_SUCCESS;
+    }
+    return run(bridge, signals, &error);
+}
+
 int main(int argc, char **argv) {
-    static struct bridge bridge;
+    static struct bridge bridge = {.service.fd = -1};
     struct idem_error error = IDEM_ERROR_INIT;
     int status = EXIT_SUCCESS;
     sigset_t signals;
     block_signals(
         &signals); /* from the first moment on: a stop that comes early is not lost */
-    bridge.log.sink = idem_log_stderr;
-    bridge.log.context = &bridge.config.log.format;
-    bridge.log.level = IDEM_LOG_INFO;
     if (!parse_arguments(&bridge, argc, argv, &status)) {
         return status;
     }
-    if (load(&bridge, &error) != IDEM_OK) {
-        idem_log_write(&bridge.log, IDEM_LOG_ERROR, "config.refused", "%s", error.text);
-        status = EXIT_REFUSED;
-    } else if (bridge.check) {
-        (void)printf("%s: ok\n", bridge.path);
-    } else {
-        status = run(&bridge, &signals, &error);
+    if (open_log(&bridge, &error) != IDEM_OK) {
+        (void)fprintf(stderr, "idem-bridge: %s\n", error.text);
+        return EXIT_FAILURE;
     }
+    status = work(&bridge, &signals);
+    idem_log_limit_close(bridge.limit);
+    idem_service_fini(&bridge.service);
     idem_bridge_options_fini(&bridge.options);
     idem_config_fini(&bridge.config);
     return status;

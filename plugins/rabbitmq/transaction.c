@@ -360,7 +360,8 @@ static void keep_trouble(struct idem_postgres *postgres, const PGresult *result)
     struct idem_postgres_trouble *trouble = &postgres->trouble;
     if (!trouble->is) {
         trouble->is = true;
-        idem_pg_session_error(result, trouble->code, trouble->text, sizeof trouble->text);
+        idem_pg_session_failure(result, trouble->code, trouble->text,
+                                sizeof trouble->text);
     }
 }
 
@@ -382,7 +383,7 @@ static void failed_result(struct idem_postgres *postgres, const PGresult *result
         postgres->phase == IDEM_POSTGRES_EXECUTING && postgres->careful
             ? item_answered(postgres)
             : NULL;
-    idem_pg_session_error(result, code, text, sizeof text);
+    idem_pg_session_failure(result, code, text, sizeof text);
     if (item != NULL && idem_sqlstate_class(code) == IDEM_SQLSTATE_REFUSED) {
         idem_postgres_refuse(postgres, item, code, text);
     } else {

@@ -150,6 +150,7 @@ void idem_worker_run(struct idem_worker *worker) {
         (void)event_base_loop(worker->base,
                               more ? EVLOOP_ONCE | EVLOOP_NONBLOCK : EVLOOP_ONCE);
         more = turn(worker);
+        atomic_store_explicit(&worker->turned, true, memory_order_relaxed);
     }
     /* What is left belongs to the source again; its claims are given back. */
     worker->leaving = true;
@@ -158,6 +159,21 @@ void idem_worker_run(struct idem_worker *worker) {
     for (size_t i = 0; i < worker->sink_count; i++) {
         worker->sinks[i]->ops->leave(worker->sinks[i]);
     }
+    atomic_store(&worker->ended, true);
+}
+
+enum idem_code idem_worker_pulse(struct idem_worker *worker, int64_t every_ms) {
+    const struct timeval every = {every_ms / 1000, (every_ms % 1000) * 1000};
+    worker->pulse =
+        event_new(worker->base, -1, EV_TIMEOUT | EV_PERSIST, idem_end_woken, NULL);
+    return worker->pulse != NULL && event_add(worker->pulse, &every) == 0
+               ? IDEM_OK
+               : IDEM_ERR_NOMEM;
+}
+
+bool idem_worker_turned(struct idem_worker *worker) {
+    bool turned = atomic_exchange_explicit(&worker->turned, false, memory_order_relaxed);
+    return turned || atomic_load(&worker->ended);
 }
 
 /* Whether what was delivered while the store did not answer is known here, and written to it later. */
@@ -327,6 +343,7 @@ static void free_events(struct idem_worker *worker) {
     free_event(worker->noticed);
     free_event(worker->deadline);
     free_event(worker->watch);
+    free_event(worker->pulse);
     if (worker->notice_fd >= 0) {
         (void)close(worker->notice_fd);
     }

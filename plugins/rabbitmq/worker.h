@@ -16,6 +16,14 @@ IDEM_MUST_USE enum idem_code idem_worker_open(struct idem_worker **worker,
                                               uint64_t incarnation,
                                               struct idem_error *error);
 
+/* Before it runs: turn at least that often, so that idem_worker_turned can tell a worker that has nothing to do
+ * from one that hangs. */
+IDEM_MUST_USE enum idem_code idem_worker_pulse(struct idem_worker *worker,
+                                               int64_t every_ms);
+
+/* From any thread: whether its loop has turned since this was asked last, or has come to its end. */
+bool idem_worker_turned(struct idem_worker *worker);
+
 /* Runs until it was asked to stop and has drained, or the deadline for that has passed. */
 void idem_worker_run(struct idem_worker *worker);
 

@@ -9,6 +9,7 @@
 #include "worker.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define IDEM_SINKS_MAX 2
 
@@ -23,7 +24,10 @@ struct idem_worker {
     uint64_t moves;         /* when it looked last */
     int64_t still_since_ms; /* of the monotonic clock: nothing has moved since */
     bool stalled;           /* that has been said */
+    struct event *pulse;    /* a reason to turn; NULL: none is needed */
     int notice_fd;
+    atomic_bool turned; /* since somebody looked */
+    atomic_bool ended;
     struct idem_store *store;
     struct idem_receiver *receiver;
 

@@ -72,6 +72,8 @@ static void bad_messages_are_set_aside_and_harm_nobody(void **state) {
     }
     postgres_await(&payments_server, PAYMENTS_COUNT, (long long)count + 1);
     payments_end(bridge);
+    assert_true(bridge_logged(bridge, "sink.refused") >= count);
+    assert_int_equal(bridge_logged(bridge, "many"), 0); /* the server's text quotes it */
     assert_int_equal(postgres_number(&payments_server, PAYMENTS_SUM),
                      10 * ((int)count + 1));
     assert_int_equal(postgres_number(&payments_server, PAYMENTS_INBOX), (int)count + 1);

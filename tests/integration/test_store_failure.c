@@ -84,10 +84,38 @@ static void test_what_cannot_be_claimed_is_refused_where_the_rule_says_so(void *
     EXPECT(scene.watcher, "closed new", "$idem/duplicate/closed new");
 }
 
+static void test_no_line_holds_a_payload(void **state) {
+    static const char debug[] =
+        "instance: test\n"
+        "store: {url: \"embedded://@DIR@/store?front=64&commit=1ms\"}\n"
+        "log: {level: debug}\n"
+        "rules:\n"
+        "  - {name: open, match: {topic: open}, key: json:/id, scope: rule}\n";
+    struct scene scene;
+    scene_open(&scene, debug, state);
+    struct mqtt *publisher = scene_client(&scene, "publisher");
+    broker_fill_disk(scene.broker, true);
+    for (unsigned i = 0; i < ENOUGH; i++) {
+        char payload[64];
+        (void)snprintf(payload, sizeof payload, "{\"id\":%u,\"is\":\"MARKED\"}", i);
+        scene_publish(&scene, publisher, "open", payload);
+    }
+    assert_int_equal(watch_count(mqtt_collect(scene.watcher)), ENOUGH);
+    scene_publish(&scene, publisher, "open", "{\"id\":0,\"is\":\"MARKED too\"}");
+    scene_publish(&scene, publisher, "open", "MARKED");
+    broker_fill_disk(scene.broker, false);
+    broker_expect_log(scene.broker, "store.recovered");
+    broker_stop(scene.broker);
+    broker_expect_log(scene.broker,
+                      "more in "); /* store.claim's first lines had no disk */
+    assert_false(broker_logged(scene.broker, "MARKED"));
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         EACH(test_what_cannot_be_claimed_is_delivered_unprotected),
         EACH(test_what_cannot_be_claimed_is_refused_where_the_rule_says_so),
+        ONCE(test_no_line_holds_a_payload),
     };
     int status;
     if (testing_cannot_run(&status)) {

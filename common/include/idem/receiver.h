@@ -38,7 +38,8 @@ struct idem_receiver_options {
     uint64_t incarnation; /* new at every start; 0: taken from the clock and randomness */
     bool durable;         /* claims and completions are answered when on disk */
     bool can_hold;        /* the adapter can keep a copy unacknowledged */
-    struct idem_log log;  /* copied */
+    /* Copied. Each claim that fails is a line: see idem_log_limit_open. */
+    struct idem_log log;
     /* For adapters that cannot hold, asked about live claims of this very receiver: where true, another
      * copy is a duplicate or a conflict already, else in doubt. NULL: always in doubt. */
     idem_receiver_delivering *delivering;

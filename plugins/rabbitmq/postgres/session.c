@@ -55,14 +55,13 @@ void idem_pg_session_close(struct idem_pg_session *session) {
     session->writing = false;
 }
 
-/* libpq would print it. */
+/* libpq would print it. Its text can be a trigger's own, with a message's values in it. */
 static void log_notice(void *arg, const PGresult *result) {
     const struct idem_pg_session *session = arg;
-    char code[IDEM_SQLSTATE_SIZE];
-    char text[IDEM_PG_TEXT_MAX];
-    idem_pg_session_error(result, code, text, sizeof text);
-    idem_log_write(session->log, IDEM_LOG_DEBUG, "sink.notice", "SQLSTATE %s: %s", code,
-                   text);
+    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    idem_log_write(session->log, IDEM_LOG_DEBUG, "sink.notice", "%s, SQLSTATE %s",
+                   severity != NULL ? severity : "?", state != NULL ? state : "?");
 }
 
 /* The socket can be another one at each step of connecting. */
@@ -344,6 +343,21 @@ void idem_pg_session_error(const PGresult *result, char code[6], char *text,
     const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     (void)snprintf(code, IDEM_SQLSTATE_SIZE, "%s", state != NULL ? state : "");
     first_line(text, size, primary != NULL ? primary : PQresultErrorMessage(result));
+}
+
+void idem_pg_session_failure(const PGresult *result, char code[6], char *text,
+                             size_t size) {
+    idem_pg_session_error(result, code, text, size);
+    if (idem_sqlstate_class(code) != IDEM_SQLSTATE_REFUSED) {
+        return;
+    }
+    const char *constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
+    if (constraint != NULL) {
+        (void)snprintf(text, size, "constraint %s", constraint);
+    } else {
+        (void)snprintf(text, size,
+                       "the database's log has the reason, which may quote the message");
+    }
 }
 
 enum idem_code idem_pg_session_check_url(const char *url, struct idem_error *error) {

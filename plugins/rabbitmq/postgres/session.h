@@ -110,6 +110,11 @@ enum idem_pg_session_event idem_pg_session_next(struct idem_pg_session *session,
 #define IDEM_PG_TEXT_MAX 256
 void idem_pg_session_error(const PGresult *result, char code[6], char *text, size_t size);
 
+/* The same of a statement that had a message's values: what is the message's own fault is told without the
+ * server's text, which may quote it. */
+void idem_pg_session_failure(const PGresult *result, char code[6], char *text,
+                             size_t size);
+
 /* Checks a URL without connecting: IDEM_ERR_CONFIG, IDEM_ERR_NOMEM. The text names no password. */
 IDEM_MUST_USE enum idem_code idem_pg_session_check_url(const char *url,
                                                        struct idem_error *error);

@@ -6,6 +6,7 @@
 #include <idem/log.h>
 
 #include <json-c/json.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,8 +88,8 @@ static void every_level_has_a_name(void **state) {
     assert_string_equal(idem_log_level_name(IDEM_LOG_LEVEL_COUNT), "unknown");
 }
 
-/* What the sink writes to standard error; free it. */
-static char *written(const enum idem_log_format *format, const char *text) {
+/* What work writes to standard error; free it. */
+static char *captured(void work(void)) {
     char dir[FILES_PATH_MAX];
     char path[FILES_PATH_MAX + 8];
     files_make_dir(dir);
@@ -98,14 +99,30 @@ static char *written(const enum idem_log_format *format, const char *text) {
     int before = dup(STDERR_FILENO);
     assert_true(before >= 0);
     assert_non_null(freopen(path, "w", stderr));
-    enum idem_log_format copy = format != NULL ? *format : IDEM_LOG_TEXT;
-    idem_log_stderr(format != NULL ? &copy : NULL, IDEM_LOG_ERROR, "store.io", text);
+    (void)setvbuf(stderr, NULL, _IONBF, 0); /* as a program's is */
+    work();
     (void)fflush(stderr);
     assert_true(dup2(before, STDERR_FILENO) >= 0);
     (void)close(before);
     char *lines = files_read(path);
     files_remove_dir(dir);
     return lines;
+}
+
+static const enum idem_log_format *line_format;
+static const char *line_text;
+
+static void write_line(void) {
+    enum idem_log_format copy = line_format != NULL ? *line_format : IDEM_LOG_TEXT;
+    idem_log_stderr(line_format != NULL ? &copy : NULL, IDEM_LOG_ERROR, "store.io",
+                    line_text);
+}
+
+/* What the sink writes; free it. */
+static char *written(const enum idem_log_format *format, const char *text) {
+    line_format = format;
+    line_text = text;
+    return captured(write_line);
 }
 
 static void text_lines_begin_with_time_and_level(void **state) {
@@ -133,6 +150,47 @@ static void json_lines_are_json_whatever_the_text(void **state) {
     free(line);
 }
 
+#define THREADS 4
+#define EACH    500
+
+static void *write_whole_lines(void *arg) {
+    char text[600];
+    memset(text, *(char *)arg, sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    for (unsigned i = 0; i < EACH; i++) {
+        idem_log_stderr(NULL, IDEM_LOG_ERROR, "store.io", text);
+    }
+    return NULL;
+}
+
+static void run_writers(void) {
+    static char letters[THREADS] = {'a', 'b', 'c', 'd'};
+    pthread_t threads[THREADS];
+    for (unsigned i = 0; i < THREADS; i++) {
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, write_whole_lines, &letters[i]), 0);
+    }
+    for (unsigned i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+}
+
+static void lines_of_several_threads_do_not_mix(void **state) {
+    (void)state;
+    char *text = captured(run_writers);
+    unsigned lines = 0;
+    for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        const char *at = strstr(line, "store.io: ");
+        assert_non_null(at);
+        at += strlen("store.io: ");
+        assert_int_equal(strspn(at, (char[]){at[0], '\0'}), 599);
+        assert_int_equal(strlen(at), 599);
+        lines++;
+    }
+    assert_int_equal(lines, THREADS * EACH);
+    free(text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_up_to_the_level_reach_the_sink),
@@ -143,6 +201,7 @@ int main(void) {
         cmocka_unit_test(every_level_has_a_name),
         cmocka_unit_test(text_lines_begin_with_time_and_level),
         cmocka_unit_test(json_lines_are_json_whatever_the_text),
+        cmocka_unit_test(lines_of_several_threads_do_not_mix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -88,7 +88,7 @@ static void lines_that_find_no_room_are_counted(void **state) {
     assert_string_equal(fake_broker_line(IDEM_LOG_WAITING_MAX - 1),
                         "idem: store.full: 31");
     assert_string_equal(fake_broker_line(IDEM_LOG_WAITING_MAX),
-                        "idem: log: 5 more lines were lost");
+                        "idem: log.lost: 5 more lines");
     assert_int_equal(fake_broker_line_level(IDEM_LOG_WAITING_MAX), MOSQ_LOG_WARNING);
 
     write_on_another_thread(1, 0);

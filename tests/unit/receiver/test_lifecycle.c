@@ -146,18 +146,19 @@ static void answers_after_closing_reach_nobody(void **state) {
     scripted_store_release_all(fixture->scripted);
 }
 
-static void failures_are_logged_once_in_ten_seconds(void **state) {
+/* How many of them are written is the sink's affair. */
+static void each_failure_is_a_line(void **state) {
     struct receiving *fixture = *state;
     struct sample *sample = &fixture->sample;
     struct idem_delivery delivery;
     unsigned decisions = 0;
     sample_add(sample, "id", "K");
-    scripted_store_fail(fixture->scripted, IDEM_ERR_IO, 101);
-    for (int64_t at_ms = 0; at_ms <= 10000; at_ms += 100) {
+    scripted_store_fail(fixture->scripted, IDEM_ERR_IO, 3);
+    for (int64_t at_ms = 0; at_ms < 3; at_ms++) {
         unsigned before = fixture->lines;
         idem_receiver_submit(fixture->receiver, &sample->message, NOW_MS + at_ms,
                              &delivery, receiving_decided, &decisions);
-        assert_int_equal(fixture->lines - before, at_ms == 0 || at_ms == 10000);
+        assert_int_equal(fixture->lines - before, 1);
     }
 }
 
@@ -172,7 +173,7 @@ int main(void) {
         WITH_RECEIVER(a_receiver_needs_a_store_a_name_and_rules),
         WITH_RECEIVER(claims_of_replaced_rules_are_settled),
         WITH_RECEIVER(answers_after_closing_reach_nobody),
-        WITH_RECEIVER(failures_are_logged_once_in_ten_seconds),
+        WITH_RECEIVER(each_failure_is_a_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
