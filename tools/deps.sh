@@ -65,7 +65,10 @@ present() {
   command) command -v "$name" >/dev/null ;;
   command-file) compgen -G "$name" >/dev/null ;;
   library) pkg-config --exists "$name" 2>/dev/null ;;
-  header) echo "#include <$name>" | "$compiler" -E -o /dev/null - 2>/dev/null ;;
+  header) # CC may be several words, such as `ccache gcc`
+    # shellcheck disable=SC2086
+    echo "#include <$name>" | ${CC:-cc} -E -o /dev/null - 2>/dev/null
+    ;;
   library-file) compgen -G "$(clang -print-resource-dir 2>/dev/null)/lib/*/$name*" >/dev/null ;;
   esac
 }
