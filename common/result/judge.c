@@ -16,7 +16,7 @@ static bool is_failed(const struct idem_result_spec *spec,
                       const struct idem_result *result) {
     struct idem_span value = {NULL, 0};
     if (spec->failed_header == NULL ||
-        !idem_result_header(result, idem_span_text(spec->failed_header), &value)) {
+        !idem_result_find_header(result, idem_span_text(spec->failed_header), &value)) {
         return false;
     }
     bool any = spec->failed_values[0] == NULL;

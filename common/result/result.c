@@ -152,8 +152,8 @@ enum idem_code idem_result_decode(struct idem_result *result, struct idem_span b
     return IDEM_OK;
 }
 
-bool idem_result_header(const struct idem_result *result, struct idem_span name,
-                        struct idem_span *value) {
+bool idem_result_find_header(const struct idem_result *result, struct idem_span name,
+                             struct idem_span *value) {
     for (size_t i = 0; i < result->header_count; i++) {
         const struct idem_result_header *header = &result->headers[i];
         if (header->kind != IDEM_RESULT_AMQP && idem_span_equal(header->name, name)) {

@@ -215,8 +215,11 @@ static void a_result_comes_back_as_it_was_stored(void **state) {
     struct stores_answer found = stores_lookup(*state, 1, T0);
     assert_int_equal(found.answer.record.result.len, sizeof result);
     assert_memory_equal(found.result, result, sizeof result);
-    struct idem_answer claimed = stores_claim(*state, 1, &stores_other, T0, 1000);
-    assert_int_equal(claimed.record.result.len, sizeof result);
+    struct idem_claim claim = stores_claim_of(1, &stores_other, T0, 1000);
+    claim.wants_result = true;
+    struct stores_answer claimed = stores_claim_as(*state, &claim);
+    assert_int_equal(claimed.answer.record.result.len, sizeof result);
+    assert_memory_equal(claimed.result, result, sizeof result);
 }
 
 static void a_new_claim_has_no_result_of_the_old_one(void **state) {
@@ -288,7 +291,10 @@ static void a_durable_claim_of_a_known_key_is_answered(void **state) {
     (void)stores_claim(box, 1, &stores_me, T0, 1000);
     assert_int_equal(stores_complete_with(box, 1, T0, HOUR, idem_span_text("result")),
                      IDEM_OK);
-    stores_submit_claim(box, 1, T0, &note);
+    struct idem_claim claim = stores_claim_of(1, &stores_me, T0, 1000);
+    claim.durable = true;
+    claim.wants_result = true;
+    idem_store_claim(box->store, &claim, stores_note, &note);
     stores_sync(box);
     stores_await(box->store, &note);
     assert_outcome(note.answer, IDEM_CLAIM_DONE);

@@ -17,7 +17,7 @@ tidy() {
 }
 trap tidy EXIT
 
-cc=${CC:-cc}
+read -r -a cc <<<"${CC:-cc}" # may be several words
 sanitized=$(nm -D "$stage/lib/libidem.so" | sed -n 's/.* U __\([atu]\)[a-z]*san_.*/\1/p' | sort -u | tr -d '\n')
 flags=(-Wall -Wextra -Wpedantic -Werror)
 case $sanitized in
@@ -57,8 +57,8 @@ each_header_compiles_alone_in_c_and_in_cpp() {
     printf '#include <idem/%s>\n#include <idem/%s>\ntypedef int not_empty;\n' "$name" "$name" >"$scratch/alone.c"
     cp "$scratch/alone.c" "$scratch/alone.cpp"
     # shellcheck disable=SC2046 # words
-    "$cc" -std=c11 "${flags[@]}" -Wconversion $(pkg '--cflags idem') -fsyntax-only "$scratch/alone.c" &&
-      "$cc" -x c++ -std=c++11 "${flags[@]}" -Wshadow $(pkg '--cflags idem') -fsyntax-only "$scratch/alone.cpp" ||
+    "${cc[@]}" -std=c11 "${flags[@]}" -Wconversion $(pkg '--cflags idem') -fsyntax-only "$scratch/alone.c" &&
+      "${cc[@]}" -x c++ -std=c++11 "${flags[@]}" -Wshadow $(pkg '--cflags idem') -fsyntax-only "$scratch/alone.cpp" ||
       return 1
   done
 }
@@ -76,7 +76,7 @@ every_function_can_be_linked_from_cpp() {
   } >"$scratch/functions.cpp"
   [ "$(grep -c reinterpret "$scratch/functions.cpp")" -gt 50 ] || return 1
   # shellcheck disable=SC2046 # words
-  "$cc" -x c++ -std=c++11 "${flags[@]}" $(pkg '--cflags idem') -o "$scratch/functions" \
+  "${cc[@]}" -x c++ -std=c++11 "${flags[@]}" $(pkg '--cflags idem') -o "$scratch/functions" \
     "$scratch/functions.cpp" -x none $(pkg '--libs idem')
 }
 
@@ -105,7 +105,7 @@ END
 a_cpp_program_runs_with_the_shared_library() {
   program >"$scratch/shared.cpp"
   # shellcheck disable=SC2046 # words
-  "$cc" -x c++ -std=c++11 "${flags[@]}" -o "$scratch/shared" "$scratch/shared.cpp" $(pkg '--cflags --libs idem') \
+  "${cc[@]}" -x c++ -std=c++11 "${flags[@]}" -o "$scratch/shared" "$scratch/shared.cpp" $(pkg '--cflags --libs idem') \
     -Wl,-rpath,"$stage/lib" && "$scratch/shared"
 }
 
@@ -118,7 +118,7 @@ a_program_runs_without_the_shared_library() {
   ln -sf "$stage/lib/libidem.a" "$scratch/static/libidem.a"
   program >"$scratch/alone.c"
   # shellcheck disable=SC2046 # words
-  "$cc" -std=c11 "${flags[@]}" -o "$scratch/alone" "$scratch/alone.c" \
+  "${cc[@]}" -std=c11 "${flags[@]}" -o "$scratch/alone" "$scratch/alone.c" \
     $(pkg "--define-variable=libdir=$scratch/static --cflags --libs idem") $(pkg "--libs $needs") -pthread &&
     ! ldd "$scratch/alone" | grep -q libidem && "$scratch/alone"
 }
@@ -149,7 +149,7 @@ the_plugin_works_beside_another_libidem() {
   port=$(free_port)
   nm -D --defined-only "$stage/lib/libidem.so" | sed -n 's/.* T \(idem_[a-z0-9_]*\).*/\1/p' |
     while read -r name; do echo "void $name(void) { __builtin_trap(); }"; done >"$scratch/trap.c"
-  [ -s "$scratch/trap.c" ] && "$cc" -shared -fPIC -o "$scratch/libtrap.so" "$scratch/trap.c" || return 1
+  [ -s "$scratch/trap.c" ] && "${cc[@]}" -shared -fPIC -o "$scratch/libtrap.so" "$scratch/trap.c" || return 1
   cat >"$scratch/idem.yaml" <<END
 store: {url: "memory:"}
 rules: [{name: all, match: {topic: "#"}, key: payload, scope: global}]

@@ -69,8 +69,8 @@ IDEM_API IDEM_MUST_USE enum idem_code idem_result_decode(struct idem_result *res
                                                          struct idem_span bytes);
 
 /* The value of the first header of that name, as a text; false: there is none, or it has no text. */
-IDEM_API bool idem_result_header(const struct idem_result *result, struct idem_span name,
-                                 struct idem_span *value);
+IDEM_API bool idem_result_find_header(const struct idem_result *result,
+                                      struct idem_span name, struct idem_span *value);
 
 /* What becomes of a response. */
 enum idem_result_fate {
