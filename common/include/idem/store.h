@@ -238,6 +238,10 @@ struct idem_store_ops {
     /* Makes everything accepted durable, answers what is open, frees. Blocks on disk; a store on a network
      * as sync does, and with recent_keys for three seconds more. */
     void (*close)(struct idem_store *store);
+
+    /* Whether an operation upon the key would be refused at once, since its server is known not to answer:
+     * asks no server. NULL: as the stats say of all of them. */
+    bool (*refuses)(const struct idem_store *store, const struct idem_digest *digest);
 };
 
 /* What a sequence record knows of its producer. */

@@ -12,8 +12,14 @@
  * slow server is not flooded. */
 #define PAYING_LEAST 64
 #define PAYING_MOST  8192
+#define LOOKS_MOST   256 /* at debts in one turn, unless it closes */
 #define PAYING_LEASE INT64_C(10000)
 #define SETTLE_MS    INT64_C(3000)
+#define REST_MS      INT64_C(100) /* after one that was not taken */
+
+static int64_t clock_ms(void) {
+    return idem_clock_monotonic_ns() / 1000000;
+}
 
 struct idem_passage *idem_passage_new(struct idem_recent *recent, idem_store_done *done,
                                       void *arg) {
@@ -48,6 +54,7 @@ static void owe_again(struct idem_recent *recent, const struct idem_debt *debt) 
     if (recent->closing) {
         recent->debts.lost++;
     } else {
+        recent->pay_at_ms = clock_ms() + REST_MS;
         idem_debts_add(&recent->debts, debt);
     }
 }
@@ -123,23 +130,38 @@ static bool pay(struct idem_recent *recent, const struct idem_debt *debt) {
     return true;
 }
 
-bool idem_recent_pay(struct idem_recent *recent) {
+/* Of several servers some may answer and others not. */
+static bool is_refused(const struct idem_recent *recent, const struct idem_debt *debt) {
+    const struct idem_store *behind = recent->behind;
     struct idem_store_stats stats;
-    struct idem_debt debt;
-    bool any = false;
-    if (recent->debts.count == 0) {
-        return false;
+    if (behind->ops->refuses != NULL) {
+        return behind->ops->refuses(behind, &debt->digest);
     }
     idem_store_read_stats(recent->behind, &stats);
-    for (size_t i = recent->paying; i < recent->paying_most && !stats.failing; i++) {
-        if (!idem_debts_take(&recent->debts, &debt)) {
-            break;
-        }
-        if (debt.until_ms > recent->now_ms && !pay(recent, &debt)) {
+    return stats.failing;
+}
+
+/* Those whose server does not answer go to the end of the queue. */
+bool idem_recent_pay(struct idem_recent *recent) {
+    struct idem_debt debt;
+    bool any = false;
+    size_t looks = recent->debts.count;
+    if (looks == 0 || (!recent->closing && clock_ms() < recent->pay_at_ms)) {
+        return false;
+    }
+    looks = recent->closing || looks < LOOKS_MOST ? looks : LOOKS_MOST;
+    while (looks-- > 0 && recent->paying < recent->paying_most &&
+           idem_debts_take(&recent->debts, &debt)) {
+        if (debt.until_ms <= recent->now_ms) {
+            any = true;
+        } else if (is_refused(recent, &debt)) {
+            idem_debts_add(&recent->debts, &debt);
+        } else if (pay(recent, &debt)) {
+            any = true;
+        } else {
             idem_debts_add(&recent->debts, &debt);
             break;
         }
-        any = true;
     }
     return any;
 }
@@ -154,14 +176,14 @@ static void listen_to(struct idem_store *behind, int64_t ms) {
 }
 
 void idem_recent_settle(struct idem_recent *recent) {
-    int64_t until_ms = idem_clock_monotonic_ns() / 1000000 + SETTLE_MS;
+    int64_t until_ms = clock_ms() + SETTLE_MS;
     int64_t left_ms = SETTLE_MS;
     recent->closing = true;
     while (left_ms > 0 && (idem_recent_pay(recent) || recent->paying > 0)) {
         if (recent->paying > 0) {
             listen_to(recent->behind, left_ms);
         }
-        left_ms = until_ms - idem_clock_monotonic_ns() / 1000000;
+        left_ms = until_ms - clock_ms();
     }
 }
 

@@ -17,8 +17,9 @@ struct idem_recent {
     struct idem_patience patience;
     size_t paying;
     size_t paying_most;
-    size_t paid;   /* since there were none */
-    bool numbered; /* some of what is remembered are numbers */
+    size_t paid;       /* since there were none */
+    int64_t pay_at_ms; /* of the monotonic clock: not before, since one was not taken */
+    bool numbered;     /* some of what is remembered are numbers */
     bool closing;
     int64_t now_ms; /* as last told */
 };

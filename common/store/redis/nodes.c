@@ -109,14 +109,27 @@ static struct idem_session *session_for(const struct idem_nodes *nodes, unsigned
     return any;
 }
 
+static unsigned slot_for(const struct idem_digest *digest) {
+    uint8_t key[IDEM_LAYOUT_KEY_SIZE];
+    idem_layout_key(key, digest);
+    return idem_slot_of(idem_span_of(key, sizeof key));
+}
+
+bool idem_nodes_refuse(const struct idem_nodes *nodes, const struct idem_digest *digest) {
+    const struct idem_session *session = nodes->sessions[0];
+    if (nodes->cluster) {
+        size_t place = nodes->owner[slot_for(digest)];
+        session = place != 0 ? nodes->sessions[place - 1] : NULL;
+    }
+    return session == NULL || session->breaker.state != IDEM_BREAKER_CLOSED;
+}
+
 void idem_nodes_submit(struct idem_nodes *nodes, struct idem_request *request,
                        const struct idem_digest *digest, int64_t now_ms) {
-    uint8_t key[IDEM_LAYOUT_KEY_SIZE];
     struct idem_session *session = nodes->sessions[0];
     nodes->now_ms = now_ms;
     if (nodes->cluster) {
-        idem_layout_key(key, digest);
-        session = session_for(nodes, idem_slot_of(idem_span_of(key, sizeof key)));
+        session = session_for(nodes, slot_for(digest));
     }
     if (session == NULL) {
         idem_request_fail(request, IDEM_ERR_UNAVAILABLE);

@@ -44,6 +44,9 @@ struct idem_session *idem_nodes_next(const struct idem_nodes *nodes, size_t *pla
 /* Whether an error says that the request belongs elsewhere; session->redirect tells where. */
 bool idem_nodes_redirects(struct idem_session *session, const redisReply *reply);
 
+/* Whether the node of the key is known not to answer. */
+bool idem_nodes_refuse(const struct idem_nodes *nodes, const struct idem_digest *digest);
+
 /* Sends a request where a node said that it belongs. */
 void idem_nodes_redirect(struct idem_nodes *nodes, struct idem_request *request,
                          const struct idem_redirect *redirect);

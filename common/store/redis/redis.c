@@ -153,6 +153,12 @@ static void redis_stats(struct idem_store *store, struct idem_store_stats *stats
     stats->keys = keys > 0 ? (uint64_t)keys : 0;
 }
 
+static bool redis_refuses(const struct idem_store *store,
+                          const struct idem_digest *digest) {
+    const struct idem_redis *redis = (const struct idem_redis *)store;
+    return idem_nodes_refuse(&redis->nodes, digest);
+}
+
 static int redis_poll_fd(struct idem_store *store) {
     return idem_redis_of(store)->epoll_fd;
 }
@@ -241,6 +247,7 @@ static const struct idem_store_ops redis_ops = {
     .dispatch = redis_dispatch,
     .sync = redis_sync,
     .close = redis_close,
+    .refuses = redis_refuses,
 };
 
 static bool open_descriptors(struct idem_redis *redis) {

@@ -17,6 +17,8 @@ struct stage {
     struct idem_store *memory;
     struct scripted_store *scripted;
     struct stores_box box; /* holds the store under test; never made, only asked */
+    bool refuses; /* one of several servers, the one of this key, does not answer */
+    struct idem_digest refused;
 };
 
 /* What the scripted store does not have goes to the one behind it. */
@@ -57,6 +59,13 @@ static void shim_forget(struct idem_store *store, const struct idem_digest *dige
 static void shim_stats(struct idem_store *store, struct idem_store_stats *stats) {
     (void)store;
     idem_store_read_stats(stage.memory, stats);
+    stats->failing = stage.refuses;
+}
+
+static bool shim_refuses(const struct idem_store *store,
+                         const struct idem_digest *digest) {
+    (void)store;
+    return stage.refuses && idem_digest_equal(digest, &stage.refused);
 }
 
 static void shim_close(struct idem_store *store) {
@@ -72,6 +81,7 @@ static const struct idem_store_ops shim_ops = {
     .forget = shim_forget,
     .stats = shim_stats,
     .close = shim_close,
+    .refuses = shim_refuses,
 };
 static struct idem_store shim = {&shim_ops};
 
@@ -288,6 +298,45 @@ static void what_is_completed_without_the_store_is_written_later(void **state) {
     assert_int_equal(written.answer.record.until_ms, T0 + HOUR);
 }
 
+static void owe(uint64_t n) {
+    scripted_store_fail(stage.scripted, IDEM_ERR_UNAVAILABLE, 2);
+    (void)claim(n);
+    assert_int_equal(complete(n), IDEM_OK);
+}
+
+static enum idem_code written(uint64_t n) {
+    struct stores_box behind = {.store = stage.memory};
+    return stores_lookup(&behind, n, T0).answer.code;
+}
+
+static void owe_two_of_which_one_is_refused(void) {
+    owe(1);
+    owe(2);
+    stage.refused = stores_digest(1);
+    stage.refuses = true;
+}
+
+static void
+what_is_owed_to_servers_that_answer_is_written_while_another_does_not(void **state) {
+    (void)state;
+    owe_two_of_which_one_is_refused();
+    idem_store_dispatch(stage.box.store);
+    assert_int_equal(written(1), IDEM_ERR_NOT_FOUND);
+    assert_int_equal(written(2), IDEM_OK);
+    stage.refuses = false;
+    idem_store_dispatch(stage.box.store);
+    assert_int_equal(written(1), IDEM_OK);
+}
+
+static void closing_writes_to_the_servers_that_answer(void **state) {
+    (void)state;
+    owe_two_of_which_one_is_refused();
+    idem_store_close(stage.box.store);
+    stage.box.store = NULL;
+    assert_int_equal(written(1), IDEM_ERR_NOT_FOUND);
+    assert_int_equal(written(2), IDEM_OK);
+}
+
 static void a_durable_completion_that_fails_is_reported(void **state) {
     (void)state;
     struct stores_answer note = {.calls = 0};
@@ -428,6 +477,8 @@ int main(void) {
         CASE(a_failed_claim_tells_of_the_one_before),
         CASE(a_failed_claim_of_a_copy_that_is_not_delivered_is_forgotten),
         CASE(what_is_completed_without_the_store_is_written_later),
+        CASE(what_is_owed_to_servers_that_answer_is_written_while_another_does_not),
+        CASE(closing_writes_to_the_servers_that_answer),
         CASE(a_durable_completion_that_fails_is_reported),
         CASE(a_durable_completion_that_can_be_deferred_is_written_later),
         CASE(what_somebody_else_has_written_meanwhile_stays),
