@@ -108,6 +108,18 @@ static void out_no_more(struct exchange *exchange, const struct idem_parcel *par
     }
 }
 
+/* The routing key is the message's own where none is given, and is not told of. */
+static void complain(struct exchange *exchange, struct idem_parcel *parcel,
+                     const char *trouble) {
+    const struct idem_span name = idem_dispatch_exchange(parcel);
+    const char *key = exchange->worker->options->config->bridge.sink.routing_key;
+    parcel->trouble = trouble;
+    idem_log_write(&exchange->worker->log, IDEM_LOG_WARNING, "sink.undelivered",
+                   "%s: exchange '%.*s', routing key %s; tried again after a pause",
+                   trouble, (int)name.len, (const char *)name.data,
+                   key != NULL && key[0] != '\0' ? key : "as it came");
+}
+
 static void answered(struct exchange *exchange, uint64_t number, bool multiple,
                      enum idem_transfer_event event) {
     struct idem_parcel *parcel =
@@ -116,7 +128,7 @@ static void answered(struct exchange *exchange, uint64_t number, bool multiple,
         out_no_more(exchange, parcel);
         parcel->suspect = parcel->suspect && event != IDEM_ON_CONFIRMED;
         if (event == IDEM_ON_NACKED) {
-            parcel->trouble = "nacked";
+            complain(exchange, parcel, "nacked");
         }
         idem_parcel_step(parcel, event);
         parcel = multiple ? idem_confirms_take(&exchange->confirms, number, true) : NULL;
@@ -194,7 +206,7 @@ static void came_back(struct exchange *exchange) {
         fail(exchange, "a message came back that cannot be told from others");
         return;
     }
-    parcel->trouble = "unroutable";
+    complain(exchange, parcel, "unroutable");
     idem_parcel_step(parcel, IDEM_ON_RETURNED);
     idem_letter_rest(&exchange->returned);
 }
@@ -277,7 +289,7 @@ static void lost(struct exchange *exchange) {
         bool out = parcel->transfer.state == IDEM_TRANSFER_PUBLISHED;
         parcel->suspect = parcel->suspect || blame;
         if (out && found) {
-            parcel->trouble = "refused";
+            complain(exchange, parcel, "refused");
         } else if (out) {
             idem_parcel_log_doubt(parcel, "the sink was lost before it confirmed");
             IDEM_FAULT_POINT("doubted");

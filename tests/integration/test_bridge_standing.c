@@ -99,6 +99,22 @@ static void each_time_that_nothing_moves_is_told_of_once(void **state) {
     assert_int_equal(bridge_logged(bridge, "bridge.stalled"), 2);
 }
 
+/* A broker that was killed has lost a queue: each message comes back, is tried again after a pause that
+ * grows to half a minute, and the bridge seems to do nothing. */
+static void a_queue_that_is_gone_is_told_of_and_not_each_message(void **state) {
+    (void)state;
+    struct bridge *bridge = start("60s");
+    rabbitmq_delete_queue(client, "out");
+    rabbitmq_publish_many(client, "in", "m", 100);
+    await_answer(bridge, "100 messages under way (100 waiting)\n");
+    assert_in_range(bridge_logged(bridge, "sink.undelivered: unroutable: exchange '', "
+                                          "routing key out; tried again"),
+                    1, 99);
+    rabbitmq_queue(client, "out", NULL);
+    rabbitmq_wait_depth(client, "out", 100);
+    bridge_stop(bridge, EXIT_SUCCESS);
+}
+
 /* At 4 ms it looks each millisecond. */
 static void a_bridge_that_has_nothing_to_do_is_not_stalled(void **state) {
     (void)state;
@@ -120,6 +136,7 @@ int main(void) {
         TEST(asked_it_says_what_its_messages_wait_for),
         TEST(a_sink_that_is_lost_is_what_the_first_in_line_waits_for),
         TEST(each_time_that_nothing_moves_is_told_of_once),
+        TEST(a_queue_that_is_gone_is_told_of_and_not_each_message),
         TEST(a_bridge_that_has_nothing_to_do_is_not_stalled),
     };
     return rabbitmq_done(cmocka_run_group_tests(tests, NULL, NULL));
