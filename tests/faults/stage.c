@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * One scenario under way. */
 #include "stage.h"
+#include "rounds.h"
 
 #include <idem/clock.h>
 
@@ -174,6 +175,11 @@ static void open_postgres(struct stage *stage) {
     stage->links[STAGE_SINK] = proxy_start(stage->postgres.port);
 }
 
+/* RabbitMQ has to come back with its queues: this is about the bridge. */
+static bool kills_rabbitmq(const struct plan *plan) {
+    return plan->round == round_rabbitmq_killed || plan->round == round_all_killed;
+}
+
 void stage_open(struct stage *stage, const struct plan *plan, uint64_t seed) {
     *stage = (struct stage){.plan = plan};
     chance_init(&stage->chance, seed, plan->title);
@@ -181,6 +187,9 @@ void stage_open(struct stage *stage, const struct plan *plan, uint64_t seed) {
     stage->client = rabbitmq_connect();
     rabbitmq_queue(stage->client, "in", NULL);
     rabbitmq_queue(stage->client, "out", NULL);
+    if (kills_rabbitmq(plan)) {
+        rabbitmq_keep_declarations();
+    }
     stage->links[STAGE_SOURCE] = proxy_start(rabbitmq_port());
     if (stage_uses_postgres(stage)) {
         open_postgres(stage);
@@ -326,6 +335,7 @@ void stage_finish(struct stage *stage) {
             for (size_t i = 0; i < stage->bridge_count; i++) {
                 show_log(stage, i);
             }
+            (void)stage_delivered(stage); /* fails where the sink's queue is gone */
             fail_msg("%u messages are stuck in the source", left);
         }
     } while (left > 0);

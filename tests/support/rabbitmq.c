@@ -103,6 +103,12 @@ void rabbitmq_heartbeat(unsigned seconds) {
     control(arguments, line, sizeof line);
 }
 
+void rabbitmq_keep_declarations(void) {
+    char line[TEXT_MAX];
+    control("eval 'mnesia:dump_log().'", line, sizeof line);
+    assert_memory_equal(line, "dumped", strlen("dumped"));
+}
+
 unsigned rabbitmq_unacknowledged(const char *queue) {
     char arguments[TEXT_MAX];
     char line[TEXT_MAX];

@@ -26,6 +26,9 @@ void rabbitmq_alarm(bool on);
 /* The heartbeat that the broker asks of clients that connect from now on; it starts with 60. */
 void rabbitmq_heartbeat(unsigned seconds);
 
+/* Puts into its tables what was declared so far: until then a kill may lose a durable queue. */
+void rabbitmq_keep_declarations(void);
+
 /* Messages of a queue that a consumer holds. Takes a second. */
 unsigned rabbitmq_unacknowledged(const char *queue);
 /* Waits until there are none. */
