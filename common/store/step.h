@@ -15,7 +15,8 @@ static inline bool idem_record_live(const struct idem_record *record, int64_t no
     return record->state != IDEM_RECORD_NONE && now_ms < record->until_ms;
 }
 
-/* Whether purging may remove a record of this state and end. */
+/* When purging may remove a record of this state and end; and whether it may. */
+int64_t idem_record_expiry(enum idem_record_state state, int64_t until_ms);
 bool idem_record_expired(enum idem_record_state state, int64_t until_ms, int64_t now_ms);
 
 /* *next is the record to write with NEW and TAKEN_OVER, untouched otherwise. found:
