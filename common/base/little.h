@@ -5,18 +5,28 @@
 
 #include <idem/span.h>
 
+static inline uint64_t idem_little(uint64_t value) {
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    value = __builtin_bswap64(value);
+#endif
+    return value;
+}
+
+/* bytes: 8 at most. */
 static inline void idem_little_put(uint8_t *out, uint64_t value, size_t bytes) {
-    for (size_t i = 0; i < bytes; i++) {
-        out[i] = (uint8_t)(value >> (8 * i));
-    }
+    value = idem_little(value);
+    memcpy(out, &value, bytes);
 }
 
 static inline uint64_t idem_little_get(const uint8_t *in, size_t bytes) {
     uint64_t value = 0;
-    for (size_t i = 0; i < bytes; i++) {
-        value |= (uint64_t)in[i] << (8 * i);
-    }
-    return value;
+    memcpy(&value, in, bytes);
+    return idem_little(value);
+}
+
+/* Eight bytes, the other way round: as numbers they are ordered as memcmp() orders them. */
+static inline uint64_t idem_big_get(const uint8_t *in) {
+    return __builtin_bswap64(idem_little_get(in, 8));
 }
 
 /* Takes count bytes off the front of rest; NULL where there are fewer. */

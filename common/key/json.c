@@ -144,7 +144,26 @@ static bool read_character(struct reader *reader, uint32_t *code_point) {
     return len > 0;
 }
 
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* The high bit of some byte: one of those in word is 0. */
+static uint64_t has_zero(uint64_t word) {
+    return (word - EACH(1)) & ~word & EACH(0x80);
+}
+
+/* Eight bytes that mean themselves: no control character, no quote, no backslash, ASCII. */
+static bool is_plain(const uint8_t *bytes) {
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+    uint64_t special = ((word - EACH(0x20)) & ~word & EACH(0x80)) | (word & EACH(0x80)) |
+                       has_zero(word ^ EACH('"')) | has_zero(word ^ EACH('\\'));
+    return special == 0;
+}
+
 static void skip_plain(struct reader *reader) {
+    while (reader->end - reader->at >= 8 && is_plain(reader->at)) {
+        reader->at += 8;
+    }
     while (reader->at < reader->end && *reader->at >= 0x20 && *reader->at < 0x80 &&
            *reader->at != '"' && *reader->at != '\\') {
         reader->at++;

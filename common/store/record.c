@@ -15,14 +15,6 @@ enum {
 };
 #define HAS_FINGERPRINT 0x80
 
-void idem_time_put(uint8_t out[6], int64_t ms) {
-    idem_little_put(out, (uint64_t)ms, 6);
-}
-
-int64_t idem_time_get(const uint8_t in[6]) {
-    return (int64_t)idem_little_get(in, 6);
-}
-
 static bool time_fits(int64_t ms) {
     return ms >= 0 && ms <= IDEM_TIME_MAX_MS;
 }

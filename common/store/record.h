@@ -32,6 +32,8 @@
 #ifndef IDEM_STORE_RECORD_H
 #define IDEM_STORE_RECORD_H
 
+#include "store/little.h"
+
 #include <idem/store.h>
 
 #define IDEM_RECORD_VERSION 2
@@ -54,7 +56,12 @@ IDEM_MUST_USE enum idem_code idem_record_decode(struct idem_record *record,
                                                 struct idem_span bytes);
 
 /* 48-bit little-endian times, also used by the table of records. */
-void idem_time_put(uint8_t out[6], int64_t ms);
-int64_t idem_time_get(const uint8_t in[6]);
+static inline void idem_time_put(uint8_t out[6], int64_t ms) {
+    idem_little_put(out, (uint64_t)ms, 6);
+}
+
+static inline int64_t idem_time_get(const uint8_t in[6]) {
+    return (int64_t)idem_little_get(in, 6);
+}
 
 #endif

@@ -255,6 +255,20 @@ bool idem_record_set_next(const struct idem_record_set *set,
     return true;
 }
 
+bool idem_record_set_peek(const struct idem_record_set *set,
+                          struct idem_table_cursor *cursor, struct idem_digest *digest) {
+    const struct packed *packed = idem_table_next(&set->entries, cursor);
+    if (packed != NULL) {
+        *digest = packed->head.digest;
+    }
+    return packed != NULL;
+}
+
+void idem_record_set_fetch(const struct idem_record_set *set,
+                           const struct idem_digest *digest) {
+    idem_table_fetch(&set->entries, digest);
+}
+
 enum idem_code idem_record_set_merge(struct idem_record_set *to,
                                      const struct idem_record_set *from) {
     struct idem_table_cursor cursor = {0, 0};

@@ -51,6 +51,14 @@ void idem_record_set_remove(struct idem_record_set *set,
  * number. */
 size_t idem_record_set_sweep(struct idem_record_set *set, size_t budget, int64_t now_ms);
 
+/* A walk that looks at digests only. */
+bool idem_record_set_peek(const struct idem_record_set *set,
+                          struct idem_table_cursor *cursor, struct idem_digest *digest);
+
+/* Has the processor fetch the place of the digest, for a find or put that is to come. */
+void idem_record_set_fetch(const struct idem_record_set *set,
+                           const struct idem_digest *digest);
+
 /* A walk: the digest and record after the cursor; false at the end. The set must not
  * change. */
 bool idem_record_set_next(const struct idem_record_set *set,

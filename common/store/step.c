@@ -6,9 +6,12 @@ static bool same_owner(const struct idem_owner *a, const struct idem_owner *b) {
     return a->instance == b->instance && a->incarnation == b->incarnation;
 }
 
+int64_t idem_record_expiry(enum idem_record_state state, int64_t until_ms) {
+    return until_ms + (state == IDEM_RECORD_PENDING ? IDEM_DOUBT_KEPT_MS : 0);
+}
+
 bool idem_record_expired(enum idem_record_state state, int64_t until_ms, int64_t now_ms) {
-    int64_t kept_ms = state == IDEM_RECORD_PENDING ? IDEM_DOUBT_KEPT_MS : 0;
-    return now_ms >= until_ms && now_ms - until_ms >= kept_ms;
+    return now_ms >= idem_record_expiry(state, until_ms);
 }
 
 /* An owner with the claimer's instance and another incarnation is the claimer itself

@@ -10,6 +10,9 @@ static inline bool idem_record_live(const struct idem_record *record, int64_t no
     return record->state != IDEM_RECORD_NONE && now_ms < record->until_ms;
 }
 
+/* When purging may remove a record of this state and end: see idem_record_expired. */
+int64_t idem_record_expiry(enum idem_record_state state, int64_t until_ms);
+
 /* *next is the record to write with NEW and TAKEN_OVER, untouched otherwise. found:
  * state NONE where nothing is recorded. */
 enum idem_claim_outcome idem_step_claim(struct idem_record *next,

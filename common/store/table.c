@@ -158,6 +158,14 @@ void *idem_table_find(const struct idem_table *table, const struct idem_digest *
     return entry->used != 0 ? entry : NULL;
 }
 
+void idem_table_fetch(const struct idem_table *table, const struct idem_digest *digest) {
+    uint64_t hash = hash_of(table, digest);
+    const struct idem_table_shard *shard = shard_of(table, hash);
+    if (shard->slots != NULL) {
+        __builtin_prefetch(slot_at(table, shard, scale(hash, shard->capacity)));
+    }
+}
+
 void *idem_table_insert(struct idem_table *table, const struct idem_digest *digest) {
     uint64_t hash = hash_of(table, digest);
     struct idem_table_shard *shard = shard_of(table, hash);

@@ -42,6 +42,9 @@ void idem_table_clear(struct idem_table *table);
 /* Entries may move with the next insertion, removal or sweep. NULL: not there. */
 void *idem_table_find(const struct idem_table *table, const struct idem_digest *digest);
 
+/* Has the processor fetch the place of the digest while it does something else. */
+void idem_table_fetch(const struct idem_table *table, const struct idem_digest *digest);
+
 /* A new entry, zeroed but for its head; the digest must not be there yet. NULL: no
  * memory. */
 void *idem_table_insert(struct idem_table *table, const struct idem_digest *digest);

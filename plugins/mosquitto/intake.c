@@ -10,12 +10,13 @@
 #include <poll.h>
 
 void idem_intake_init(struct idem_intake *intake, struct idem_store *store,
-                      struct idem_settle *settle, const struct idem_log *log) {
+                      bool answers_later, struct idem_settle *settle,
+                      const struct idem_log *log) {
     memset(intake, 0, sizeof *intake);
     intake->store = store;
     intake->settle = settle;
     intake->log = log;
-    intake->store_fd = idem_store_poll_fd(store);
+    intake->store_fd = answers_later ? idem_store_poll_fd(store) : -1;
     idem_park_init(&intake->park, 0, 0);
 }
 

@@ -44,9 +44,12 @@ struct idem_intake {
     const struct idem_parked *arriving; /* the same */
 };
 
-/* store may be NULL for a node that fails to start: fini does nothing then. */
+/* answers_later: false for a store that answers all that is not durable at once, as those do that are not
+ * on a network. Nothing the plugin asks for is, so it has neither to be looked after, nor to wake the
+ * broker. store may be NULL for a node that fails to start: fini does nothing then. */
 void idem_intake_init(struct idem_intake *intake, struct idem_store *store,
-                      struct idem_settle *settle, const struct idem_log *log);
+                      bool answers_later, struct idem_settle *settle,
+                      const struct idem_log *log);
 void idem_intake_fini(struct idem_intake *intake);
 
 /* Once the receiver is there. IDEM_ERR_NOMEM; IDEM_ERR_IO: see waker.h. */

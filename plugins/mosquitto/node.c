@@ -251,7 +251,8 @@ static enum idem_code start_intake(struct idem_node *node, struct idem_error *er
 static enum idem_code open_all(struct idem_node *node, struct idem_error *error) {
     enum idem_code code = open_store(node, error);
     if (code == IDEM_OK) {
-        idem_intake_init(&node->intake, node->store, &node->settle, &node->log);
+        idem_intake_init(&node->intake, node->store, node->remote, &node->settle,
+                         &node->log);
         code = open_receiver(node, error);
     }
     return code == IDEM_OK ? start_intake(node, error) : code;

@@ -11,8 +11,8 @@
 extern "C" {
 #endif
 
-/* Milliseconds since 1970-01-01 UTC. Records keep wall-clock times, since they outlive
- * processes. */
+/* Milliseconds since 1970-01-01 UTC, as of the system's last timer interrupt: up to ten
+ * of them ago. Records keep wall-clock times, since they outlive processes. */
 IDEM_API int64_t idem_clock_wall_ms(void);
 
 /* Nanoseconds of a clock that never goes back: for measuring and for deadlines inside

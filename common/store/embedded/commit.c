@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define EXPIRED_MAX 256 /* collected before they are deleted */
+#define FETCH_AHEAD 8   /* records: so long takes a miss in the cache */
 
 static int delete_one(MDB_txn *txn, MDB_dbi dbi, struct idem_digest digest) {
     MDB_val key = {sizeof digest.bytes, digest.bytes};
@@ -32,7 +33,15 @@ static int put_one(MDB_cursor *cursor, struct idem_digest digest,
     return rc;
 }
 
-static int write_batch(MDB_txn *txn, MDB_dbi dbi, const struct idem_disk_batch *batch) {
+/* Before that, no round finds anything to delete. */
+static void note_expiry(struct idem_sweep *sweep, const struct idem_record *record) {
+    int64_t expiry_ms = idem_record_expiry(record->state, record->until_ms);
+    sweep->soonest_ms = expiry_ms < sweep->soonest_ms ? expiry_ms : sweep->soonest_ms;
+    sweep->due_ms = expiry_ms < sweep->due_ms ? expiry_ms : sweep->due_ms;
+}
+
+static int write_batch(MDB_txn *txn, MDB_dbi dbi, const struct idem_disk_batch *batch,
+                       struct idem_sweep *sweep) {
     MDB_cursor *cursor = NULL;
     int rc = mdb_cursor_open(txn, dbi, &cursor);
     if (rc != MDB_SUCCESS) {
@@ -40,12 +49,18 @@ static int write_batch(MDB_txn *txn, MDB_dbi dbi, const struct idem_disk_batch *
     }
     for (size_t i = 0; i < batch->count && rc == MDB_SUCCESS; i++) {
         struct idem_record record;
+        if (i + FETCH_AHEAD < batch->count) {
+            idem_record_set_fetch(batch->records, &batch->digests[i + FETCH_AHEAD]);
+        }
         if (!idem_record_set_find(batch->records, &batch->digests[i], &record)) {
             continue;
         }
-        rc = record.state == IDEM_RECORD_NONE
-                 ? delete_one(txn, dbi, batch->digests[i])
-                 : put_one(cursor, batch->digests[i], &record);
+        if (record.state == IDEM_RECORD_NONE) {
+            rc = delete_one(txn, dbi, batch->digests[i]);
+        } else {
+            rc = put_one(cursor, batch->digests[i], &record);
+            note_expiry(sweep, &record);
+        }
     }
     mdb_cursor_close(cursor);
     return rc;
@@ -75,24 +90,47 @@ static int collect(MDB_cursor *cursor, struct idem_sweep *sweep,
         }
         sweep->budget--;
         struct idem_span bytes = idem_span_of(data.mv_data, data.mv_size);
-        if (idem_record_decode(&record, bytes) == IDEM_OK &&
+        bool readable = idem_record_decode(&record, bytes) == IDEM_OK;
+        if (readable &&
             idem_record_expired(record.state, record.until_ms, sweep->now_ms)) {
             expired->digests[expired->count++] = sweep->from;
-        } else {
-            idem_filter_add(sweep->seen, &sweep->from);
+            continue;
         }
+        if (readable) {
+            note_expiry(sweep, &record);
+        }
+        idem_filter_add(sweep->seen, &sweep->from);
     }
     if (rc == MDB_NOTFOUND) {
         sweep->round_ended = true;
+        sweep->due_ms = sweep->soonest_ms;
         memset(&sweep->from, 0, sizeof sweep->from);
         return MDB_SUCCESS;
     }
     return rc;
 }
 
+/* False: a round would find nothing, and no filter wants to be filled. */
+static bool begin_round(struct idem_sweep *sweep) {
+    static const struct idem_digest first = {{0}};
+    if (!idem_digest_equal(&sweep->from, &first)) {
+        return true; /* it is under way */
+    }
+    bool fills = sweep->seen != NULL && sweep->seen->blocks != NULL;
+    if (sweep->now_ms < sweep->due_ms && !fills) {
+        sweep->round_ended = true;
+        return false;
+    }
+    sweep->soonest_ms = INT64_MAX;
+    return true;
+}
+
 /* Collecting and deleting take turns, so that no cursor stands where records vanish. */
 static int sweep_some(MDB_txn *txn, MDB_dbi dbi, struct idem_sweep *sweep) {
     struct collected expired;
+    if (!begin_round(sweep)) {
+        return MDB_SUCCESS;
+    }
     int rc = MDB_SUCCESS;
     while (rc == MDB_SUCCESS && sweep->budget > 0 && !sweep->round_ended) {
         MDB_cursor *cursor = NULL;
@@ -163,7 +201,7 @@ int idem_disk_merge(struct idem_disk *disk, const struct idem_disk_batch *batch,
     if (rc != MDB_SUCCESS) {
         return rc;
     }
-    rc = write_batch(txn, disk->dbi, batch);
+    rc = write_batch(txn, disk->dbi, batch, &next);
     if (rc == MDB_SUCCESS) {
         rc = sweep_some(txn, disk->dbi, &next);
     }

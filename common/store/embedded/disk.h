@@ -109,6 +109,10 @@ struct idem_sweep {
     uint64_t dropped;
     bool round_ended;
     struct idem_filter *seen; /* learns what stays */
+    /* When the first of what the round has seen, or what was written meanwhile, expires; and the first of
+     * all: until then, rounds end where they begin. 0: not known, no round has ended yet. */
+    int64_t soonest_ms;
+    int64_t due_ms;
 };
 
 /* Writes the batch among the records, sweeps, and syncs: one transaction. Returns an

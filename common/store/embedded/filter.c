@@ -78,6 +78,13 @@ bool idem_filter_excludes(const struct idem_filter *filter,
     return missing(block_of(filter, digest), &bits) != 0;
 }
 
+void idem_filter_fetch(const struct idem_filter *filter,
+                       const struct idem_digest *digest) {
+    if (filter->blocks != NULL) {
+        __builtin_prefetch(block_of(filter, digest));
+    }
+}
+
 bool idem_filter_full(const struct idem_filter *filter) {
     return filter->added >= filter->room;
 }

@@ -43,6 +43,10 @@ void idem_filter_fini(struct idem_filter *filter);
 
 void idem_filter_add(struct idem_filter *filter, const struct idem_digest *digest);
 
+/* Has the processor fetch what add and excludes look at. */
+void idem_filter_fetch(const struct idem_filter *filter,
+                       const struct idem_digest *digest);
+
 /* True: was never added. */
 bool idem_filter_excludes(const struct idem_filter *filter,
                           const struct idem_digest *digest);

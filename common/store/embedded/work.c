@@ -3,6 +3,8 @@
  * entail. All of it without the mutex, but for moments. */
 #include "store/embedded/embedded.h"
 
+#include "store/little.h"
+
 #include <idem/clock.h>
 
 #include <errno.h>
@@ -24,8 +26,12 @@ static void unlock(struct idem_embedded *embedded) {
     (void)pthread_mutex_unlock(&embedded->mutex);
 }
 
+/* Digests are uniform: the first half tells nearly all of them apart. */
 static int compare_digests(const void *a, const void *b) {
-    return memcmp(a, b, IDEM_DIGEST_SIZE);
+    uint64_t first = idem_big_get(a);
+    uint64_t second = idem_big_get(b);
+    return first != second ? (first > second) - (first < second)
+                           : memcmp(a, b, IDEM_DIGEST_SIZE);
 }
 
 /* Ascending order, so that neighbours share pages: fewer of them are copied and
@@ -159,6 +165,19 @@ static bool move_some(struct idem_embedded *embedded, struct idem_table_cursor *
     return true;
 }
 
+/* The places that the next records will take, in the table and in the filter, are anywhere: fetched ahead,
+ * the misses overlap, and none is waited for with the mutex held. */
+static void fetch_ahead(const struct idem_embedded *embedded,
+                        struct idem_table_cursor cursor) {
+    struct idem_digest digest;
+    for (int i = 0; i < MOVE_MOST &&
+                    idem_record_set_peek(embedded->frozen.records, &cursor, &digest);
+         i++) {
+        idem_record_set_fetch(embedded->journalled.records, &digest);
+        idem_filter_fetch(&embedded->known, &digest);
+    }
+}
+
 /* The frozen group is in the journal; now its records join those that wait to be
  * merged. */
 static int move_group(struct idem_embedded *embedded) {
@@ -169,6 +188,7 @@ static int move_group(struct idem_embedded *embedded) {
     embedded->frozen_moved = 0;
     unlock(embedded);
     while (more) {
+        fetch_ahead(embedded, cursor);
         lock(embedded);
         more = move_some(embedded, &cursor, &code);
         unlock(embedded);

@@ -5,6 +5,7 @@
 
 #include <idem/digest.h>
 
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,34 @@ static void spans_domains_and_secrets_are_told_apart(void **state) {
         for (size_t j = 0; j < i; j++) {
             assert_false(idem_digest_equal(&digests[i], &digests[j]));
         }
+    }
+}
+
+/* What fits into one block goes another way: the bytes that are hashed must not show it. */
+static void long_and_short_inputs_are_hashed_alike(void **state) {
+    (void)state;
+    uint8_t bytes[200];
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        bytes[i] = (uint8_t)i;
+    }
+    for (size_t len = 0; len <= sizeof bytes; len++) {
+        const struct idem_span spans[] = {idem_span_of(bytes, len / 3),
+                                          idem_span_of(bytes, len - len / 3)};
+        const uint8_t domain = IDEM_DOMAIN_KEY;
+        crypto_generichash_state hash;
+        uint8_t expected[IDEM_DIGEST_SIZE];
+        struct idem_digest digest;
+        (void)crypto_generichash_init(&hash, NULL, 0, sizeof expected);
+        (void)crypto_generichash_update(&hash, secret.bytes, sizeof secret.bytes);
+        (void)crypto_generichash_update(&hash, &domain, 1);
+        for (size_t i = 0; i < 2; i++) {
+            const uint8_t length[8] = {(uint8_t)spans[i].len};
+            (void)crypto_generichash_update(&hash, length, sizeof length);
+            (void)crypto_generichash_update(&hash, spans[i].data, spans[i].len);
+        }
+        (void)crypto_generichash_final(&hash, expected, sizeof expected);
+        idem_digest_of(&digest, &secret, IDEM_DOMAIN_KEY, spans, 2);
+        assert_memory_equal(digest.bytes, expected, sizeof expected);
     }
 }
 
@@ -154,6 +183,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(digests_keep_their_golden_values),
         cmocka_unit_test(spans_domains_and_secrets_are_told_apart),
+        cmocka_unit_test(long_and_short_inputs_are_hashed_alike),
         cmocka_unit_test(hexadecimal_goes_both_ways),
         cmocka_unit_test(what_is_not_32_digits_is_no_digest),
         cmocka_unit_test(a_secret_file_is_hashed_without_its_last_newline),

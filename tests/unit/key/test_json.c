@@ -318,6 +318,35 @@ static void no_prefix_of_a_text_is_read_beyond_its_end(void **state) {
     }
 }
 
+/* Strings are read eight bytes at a time where they can be: each byte that cannot, at each place. */
+static void bytes_that_mean_something_are_seen_at_every_place(void **state) {
+    (void)state;
+    static const uint8_t refused[] = {0x00, 0x1F, 0x80, 0xFF, '\\'};
+    static const uint8_t taken[] = {0x20, 0x21, 0x23, 0x5B, 0x5D, 0x7F};
+    uint8_t document[] = "{\"a\":\"0123456789abcdefghijklmn\"}";
+    for (size_t at = 6; at < 6 + 24; at++) {
+        uint8_t buffer[64];
+        struct idem_span value;
+        const struct idem_span whole = idem_span_of(document, sizeof document - 1);
+        uint8_t before = document[at];
+        for (size_t i = 0; i < sizeof refused; i++) {
+            document[at] =
+                refused[i]; /* no letter makes an escape with '\\' but b, f, n */
+            bool escape = refused[i] == '\\' && strchr("bfn", document[at + 1]) != NULL;
+            assert_int_equal(idem_json_find(whole, "/a", buffer, sizeof buffer, &value),
+                             escape);
+        }
+        for (size_t i = 0; i < sizeof taken; i++) {
+            document[at] = taken[i];
+            assert_true(idem_json_find(whole, "/a", buffer, sizeof buffer, &value));
+            assert_int_equal(value.len, 24);
+        }
+        document[at] = '"'; /* ends the string: what follows makes no sense */
+        assert_false(idem_json_find(whole, "/a", buffer, sizeof buffer, &value));
+        document[at] = before;
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pointers_lead_to_scalars),
@@ -333,6 +362,7 @@ int main(void) {
         cmocka_unit_test(nesting_has_a_limit),
         cmocka_unit_test(a_text_above_the_size_limit_is_not_read),
         cmocka_unit_test(a_value_longer_than_the_buffer_yields_nothing),
+        cmocka_unit_test(bytes_that_mean_something_are_seen_at_every_place),
         cmocka_unit_test(no_prefix_of_a_text_is_read_beyond_its_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 
 #include <idem/digest.h>
 
+#include <dirent.h>
 #include <mqtt_protocol.h>
 #include <stdio.h>
 #include <string.h>
@@ -321,6 +322,26 @@ static void keys_are_found_in_properties(void **state) {
     stage_stop(node);
 }
 
+static unsigned count_threads(void) {
+    DIR *tasks = opendir("/proc/self/task");
+    unsigned count = 0;
+    assert_non_null(tasks);
+    while (readdir(tasks) != NULL) {
+        count++;
+    }
+    (void)closedir(tasks);
+    return count;
+}
+
+/* It answers in the event: a thread that waits for its answers would only cost. */
+static void beside_an_embedded_store_only_its_writer_runs(void **state) {
+    (void)state;
+    unsigned before = count_threads();
+    struct idem_node *node = stage_open();
+    assert_int_equal(count_threads(), before + 1);
+    stage_stop(node);
+}
+
 static void pause_ms(long ms) {
     struct timespec time = {0, ms * 1000000};
     assert_int_equal(nanosleep(&time, NULL), 0);
@@ -339,14 +360,14 @@ static void each_event_completes_what_passed_before_it_and_shows_it(void **state
     struct idem_node *node = stage_open();
     receive(node, "first", 1);
     assert_completed("0");
-    pause_ms(2);
+    pause_ms(20); /* the clock may be ten late */
     receive(node, "second", 1);
     assert_completed("1");
-    pause_ms(2);
+    pause_ms(20); /* the clock may be ten late */
     stage_turn(node);
     assert_completed("2");
     receive(node, "third", 1);
-    pause_ms(2);
+    pause_ms(20); /* the clock may be ten late */
     stage_disconnect(node);
     assert_completed("3");
     stage_stop(node);
@@ -414,6 +435,7 @@ int main(void) {
         STAGE_TEST(two_files_are_two_nodes),
         STAGE_TEST(clients_are_refused_on_the_plugins_own_topics),
         STAGE_TEST(keys_are_found_in_properties),
+        STAGE_TEST(beside_an_embedded_store_only_its_writer_runs),
         STAGE_TEST(each_event_completes_what_passed_before_it_and_shows_it),
         STAGE_TEST(a_client_lost_to_a_broker_without_memory_leaves_its_message_in_doubt),
         STAGE_TEST(a_message_that_found_no_memory_is_new_when_it_comes_again),

@@ -267,6 +267,35 @@ static void the_file_is_never_shorter_than_it_says(void **state) {
     }
 }
 
+/* Rounds that could not find anything are left out; what expires sooner than all that was there makes
+ * them due sooner, wherever the last one stopped. */
+static void what_expires_sooner_than_all_before_is_purged_in_time(void **state) {
+    enum { KEYS = 3000 };
+    struct stores_box *box = *state;
+    for (uint64_t n = 0; n < KEYS; n++) {
+        stores_put_done(box, n, T0, HOUR);
+    }
+    for (uint64_t n = KEYS; n < KEYS + 40; n++) {
+        stores_put_done(box, n, T0, HOUR);
+        stores_sync(box); /* rounds, until one has seen all of it */
+    }
+    for (uint64_t n = 2 * KEYS; n < 3 * KEYS; n++) {
+        stores_put_done(box, n, T0, 1000);
+    }
+    stores_sync(box);
+    assert_int_equal(stats_of(box).purged, 0);
+    for (uint64_t n = 3 * KEYS; n < 3 * KEYS + 60; n++) {
+        stores_put_done(box, n, T0 + 1000, HOUR);
+        stores_sync(box);
+    }
+    assert_int_equal(stats_of(box).purged, KEYS);
+    for (uint64_t n = 4 * KEYS; n < 4 * KEYS + 60; n++) {
+        stores_put_done(box, n, T0 + HOUR, HOUR);
+        stores_sync(box);
+    }
+    assert_int_equal(stats_of(box).purged, 2 * KEYS + 40);
+}
+
 static void a_quiet_store_is_purged_too(void **state) {
     enum { KEYS = 3000 };
     struct stores_box *box = *state;
@@ -460,6 +489,7 @@ int main(void) {
         cmocka_unit_test(the_map_grows_without_a_restart),
         CASE(traffic_purges_what_has_expired),
         CASE(the_file_is_never_shorter_than_it_says),
+        CASE(what_expires_sooner_than_all_before_is_purged_in_time),
         CASE(a_quiet_store_is_purged_too),
         CASE(purging_keeps_doubts),
         CASE(unreadable_records_fail_alone_and_can_be_forgotten),
