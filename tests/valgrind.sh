@@ -61,6 +61,12 @@ rules:
     on_missing_key: reject
     on_conflict: quarantine
     propagate: {as: idempotency-key}
+  - name: requests
+    match: {topic: "requests/#"}
+    key: [property:idempotency-key]
+    scope: rule
+    on_duplicate: replay
+    result: {max: 2000, failed: {header: status, values: ["5*"]}}
   - {name: content, match: {topic: "content/#"}, key: [payload], scope: rule, on_duplicate: quarantine}
 END
 }
@@ -71,6 +77,18 @@ publish() {
 }
 
 orders() { seq -f "{\"order\":{\"id\":\"$version-$qos-%g\"}}" "$messages"; }
+
+# request, response ID CORRELATION
+request() {
+  publish -t requests/a -m "payload $1" -D publish user-property idempotency-key "request-$qos-$1" \
+    -D publish response-topic "answers/$qos/$1" -D publish correlation-data "$2"
+}
+response() {
+  local body=answer
+  [ "$1" != 3 ] || body=$(printf '%03000d' 0)
+  publish -t "answers/$qos/$1" -m "$body" -D publish user-property status "$((200 + 300 * ($1 == 2)))" \
+    -D publish user-property other value -D publish content-type text/plain -D publish correlation-data "$2"
+}
 
 traffic() {
   local id streams
@@ -90,6 +108,12 @@ traffic() {
     publish -t "json/$(printf 'long/%.0s' {1..2000})" -m "{\"order\":{\"id\":\"$version-$qos-long\"}}"
   done
   [ "$version" = 5 ] || return 0
+  for id in 1 2 3; do # asked twice, answered (well, badly, at length), asked again
+    request "$id" a
+    request "$id" b
+    response "$id" a
+    request "$id" c
+  done
   for id in 1 2 3 1 2 3; do
     publish -i device -t property/a -m "payload $id" -D publish user-property idempotency-key "key-$qos-$id" \
       -D publish user-property other value -D publish content-type text/plain
@@ -133,14 +157,15 @@ one_broker() { # STORE
   redis_stop
 
   # A run in which the plugin did nothing would prove nothing.
-  local duplicates
+  local duplicates answers
   duplicates=$(grep -ac '^$idem/duplicate/json/a/created' "$dir/seen") || true
-  if [ "$status" != 0 ] || [ "$duplicates" != $((6 * messages)) ]; then
+  answers=$(grep -ac '^answers/' "$dir/seen") || true # 9 are first ones, the others replays
+  if [ "$status" != 0 ] || [ "$duplicates" != $((6 * messages)) ] || [ "$answers" -le 9 ]; then
     { grep '^==' "$broker_log" || tail -n 20 "$broker_log"; } >&2
-    die "store $1: broker's status $status, $duplicates duplicates seen of $((6 * messages))"
+    die "store $1: broker's status $status, $duplicates duplicates seen of $((6 * messages)), $answers answers"
   fi
   echo "valgrind: store ${1%%:*}: no invalid access, nothing lost ($(wc -l <"$dir/seen") deliveries," \
-    "$duplicates duplicates, $(mosquitto -h | head -n 1))"
+    "$duplicates duplicates, $answers answers, $(mosquitto -h | head -n 1))"
 }
 
 for store in $stores; do

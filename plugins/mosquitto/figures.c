@@ -107,6 +107,19 @@ static void put_store(struct round *round, struct idem_store *store) {
     put(round, "store/failing", stats.failing ? 1 : 0);
 }
 
+static void put_replay(struct round *round, const struct idem_receiver_counts *total,
+                       const struct idem_replay *replay) {
+    char name[FIGURE_TOPIC_MAX];
+    for (unsigned i = 0; i < IDEM_REPLAY_EVENT_COUNT; i++) {
+        (void)snprintf(name, sizeof name, "replay/%s",
+                       idem_replay_event_name((enum idem_replay_event)i));
+        put(round, name, replay->counts[i]);
+    }
+    put(round, "replay/stored", total->results);
+    put(round, "replay/evicted", replay->pairs.evicted);
+    put(round, "replay/requests", replay->pairs.count);
+}
+
 void idem_figures_init(struct idem_figures *figures, int64_t interval_ms) {
     memset(figures, 0, sizeof *figures);
     figures->interval_ms = interval_ms;
@@ -124,7 +137,7 @@ void idem_figures_fini(struct idem_figures *figures) {
 
 void idem_figures_publish(struct idem_figures *figures,
                           const struct idem_receiver *receiver, struct idem_store *store,
-                          int64_t now_ms) {
+                          const struct idem_replay *replay, int64_t now_ms) {
     if (figures->interval_ms <= 0) {
         return;
     }
@@ -139,6 +152,7 @@ void idem_figures_publish(struct idem_figures *figures,
     size_t count = idem_receiver_read_counts(receiver, &total, figures->rules, most);
     put_totals(&round, &total);
     put_store(&round, store);
+    put_replay(&round, &total, replay);
     /* Last, since a reload may add rules; those that it takes away keep their place. */
     put_rules(&round, figures->rules, count < most ? count : most);
 }

@@ -3,7 +3,7 @@
 #ifndef IDEM_MOSQUITTO_FIGURES_H
 #define IDEM_MOSQUITTO_FIGURES_H
 
-#include <idem/receiver.h>
+#include "replay.h"
 
 struct idem_figures {
     int64_t interval_ms; /* 0: never */
@@ -20,6 +20,6 @@ void idem_figures_fini(struct idem_figures *figures);
 /* Publishes what changed, at most once an interval. Broker's thread only; cheap when not due. */
 void idem_figures_publish(struct idem_figures *figures,
                           const struct idem_receiver *receiver, struct idem_store *store,
-                          int64_t now_ms);
+                          const struct idem_replay *replay, int64_t now_ms);
 
 #endif

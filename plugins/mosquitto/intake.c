@@ -11,10 +11,11 @@
 
 void idem_intake_init(struct idem_intake *intake, struct idem_store *store,
                       bool answers_later, struct idem_settle *settle,
-                      const struct idem_log *log) {
+                      struct idem_replay *replay, const struct idem_log *log) {
     memset(intake, 0, sizeof *intake);
     intake->store = store;
     intake->settle = settle;
+    intake->replay = replay;
     intake->log = log;
     intake->store_fd = answers_later ? idem_store_poll_fd(store) : -1;
     idem_park_init(&intake->park, 0, 0);
@@ -76,9 +77,20 @@ static struct idem_stamp lent_key(const struct idem_intake *intake,
     return key;
 }
 
-/* The key that the copy carries on is lent until the next one is submitted: an answer that comes later than
- * that has to keep it. */
-static void carry_key(struct idem_intake *intake, struct idem_parked *parked) {
+static struct idem_span lent_result(const struct idem_intake *intake,
+                                    const struct idem_delivery *delivery) {
+    struct idem_span result = {NULL, 0};
+    (void)idem_receiver_result(intake->receiver, delivery, &result);
+    return result;
+}
+
+/* The key that the copy carries on, or the result that it is answered with, is lent until the next one is
+ * submitted: an answer that comes later than that has to keep it. */
+static void carry(struct idem_intake *intake, struct idem_parked *parked) {
+    if (parked->delivery.verdict == IDEM_VERDICT_REPLAY && parked->result == NULL) {
+        idem_parked_carry_result(&intake->park, parked,
+                                 lent_result(intake, &parked->delivery));
+    }
     if (parked->delivery.verdict == IDEM_VERDICT_DELIVER && parked->carried == NULL) {
         const struct idem_stamp key = lent_key(intake, &parked->delivery);
         idem_parked_carry(parked, &key);
@@ -95,7 +107,7 @@ static void decided(void *arg, struct idem_delivery *delivery) {
     }
     idem_parked_decide(&intake->park, parked);
     if (parked != intake->arriving) {
-        carry_key(intake, parked);
+        carry(intake, parked);
     }
 }
 
@@ -127,7 +139,28 @@ static void wait_for(struct idem_intake *intake, const struct idem_parked *parke
 
 /* A copy that only shows a duplicate may be lost with the broker's queue. */
 static bool is_worth_keeping(const struct idem_delivery *delivery) {
-    return delivery->claimed || delivery->verdict != IDEM_VERDICT_DROP;
+    return delivery->claimed || (delivery->verdict != IDEM_VERDICT_DROP &&
+                                 delivery->verdict != IDEM_VERDICT_REPLAY);
+}
+
+/* What is known of a request or of its repeat when it has been carried out. */
+static void tell_replay(struct idem_intake *intake, const struct idem_parked *parked,
+                        const struct idem_exchange *exchange, int qos, int64_t now_ms) {
+    struct idem_span result = idem_span_of(parked->result, parked->result_size);
+    if (result.len == 0) {
+        result = lent_result(intake, &parked->delivery);
+    }
+    idem_replay_done(intake->replay, exchange, &parked->delivery, result, qos, now_ms);
+}
+
+static void tell_replay_now(struct idem_intake *intake, const struct idem_parked *parked,
+                            const struct mosquitto_evt_message *event, int64_t now_ms) {
+    struct idem_exchange exchange;
+    if (idem_replay_concerns(&parked->delivery)) {
+        idem_exchange_read(&exchange, event->properties);
+        tell_replay(intake, parked, &exchange, event->qos, now_ms);
+        idem_exchange_fini(&exchange);
+    }
 }
 
 static int act_now(struct idem_intake *intake, struct idem_parked *parked,
@@ -144,6 +177,9 @@ static int act_now(struct idem_intake *intake, struct idem_parked *parked,
         request.key = lent_key(intake, delivery);
     }
     int rc = idem_act_on(event, &request, &handover);
+    if (rc == MOSQ_ERR_SUCCESS) {
+        tell_replay_now(intake, parked, event, now_ms);
+    }
     bool waits = handover.topic != NULL && is_worth_keeping(delivery);
     if (rc == MOSQ_ERR_SUCCESS && (delivery->claimed || waits)) {
         idem_settle_add(intake->settle, delivery, &handover, event->client, now_ms);
@@ -182,7 +218,7 @@ static bool joins_the_line(const struct idem_intake *intake,
 static int park(struct idem_intake *intake, struct idem_parked *parked,
                 struct mosquitto_evt_message *event) {
     if (parked->decided) {
-        carry_key(intake, parked);
+        carry(intake, parked);
     }
     int rc = idem_park_add(&intake->park, parked, event);
     if (rc == MOSQ_ERR_SUCCESS) {
@@ -259,7 +295,16 @@ static int hand_on(struct idem_intake *intake, struct idem_parked *parked,
         .qos = parked->qos,
         .retain = parked->retain,
     };
+    struct idem_exchange exchange = {.reply_to = {.topic = NULL}};
+    bool concerns = idem_replay_concerns(delivery);
+    if (concerns) {
+        idem_exchange_read(&exchange, parked->copy.properties);
+    }
     int rc = idem_act_publish(&message, &parked->copy, &request, &handover);
+    if (rc == MOSQ_ERR_SUCCESS && concerns) {
+        tell_replay(intake, parked, &exchange, parked->qos, now_ms);
+    }
+    idem_exchange_fini(&exchange);
     if (rc != MOSQ_ERR_SUCCESS) {
         return rc;
     }

@@ -23,6 +23,7 @@
 #define IDEM_MOSQUITTO_INTAKE_H
 
 #include "park.h"
+#include "replay.h"
 #include "settle.h"
 #include "waker.h"
 
@@ -32,6 +33,7 @@ struct idem_intake {
     struct idem_receiver *receiver; /* borrowed, as is all else that is pointed to */
     struct idem_store *store;
     struct idem_settle *settle;
+    struct idem_replay *replay;
     const struct idem_log *log;
     int store_fd; /* -1: the store answers at once */
     bool parks;   /* as configured */
@@ -49,7 +51,7 @@ struct idem_intake {
  * broker. store may be NULL for a node that fails to start: fini does nothing then. */
 void idem_intake_init(struct idem_intake *intake, struct idem_store *store,
                       bool answers_later, struct idem_settle *settle,
-                      const struct idem_log *log);
+                      struct idem_replay *replay, const struct idem_log *log);
 void idem_intake_fini(struct idem_intake *intake);
 
 /* Once the receiver is there. IDEM_ERR_NOMEM; IDEM_ERR_IO: see waker.h. */

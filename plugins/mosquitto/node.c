@@ -8,6 +8,7 @@
 #include "compat.h"
 #include "figures.h"
 #include "intake.h"
+#include "replay.h"
 
 #include <idem/clock.h>
 #include <idem/config.h>
@@ -33,6 +34,7 @@ struct idem_node {
     struct idem_receiver *receiver;
     struct idem_settle settle;
     struct idem_intake intake;
+    struct idem_replay replay;
     struct idem_figures figures;
     bool remote;         /* the store is on the network */
     char *handover_path; /* NULL: the store keeps nothing, and neither do we */
@@ -61,13 +63,6 @@ static enum idem_code check_rules(const struct idem_config *config,
                 error, IDEM_ERR_UNSUPPORTED, 0,
                 "%s:%d: sequence.on_gap: rule %s: a broker cannot keep a message back "
                 "until others have come; use accept or reject, or hold in idem-bridge",
-                config->path, rule->line, rule->name);
-        }
-        if (rule->policies.on_duplicate == IDEM_ACTION_REPLAY) {
-            return idem_error_set(
-                error, IDEM_ERR_UNSUPPORTED, 0,
-                "%s:%d: on_duplicate: rule %s: this version of the plugin stores "
-                "no results to replay; use drop or quarantine",
                 config->path, rule->line, rule->name);
         }
     }
@@ -231,6 +226,7 @@ static void node_close(struct idem_node *node) {
         idem_receiver_close(node->receiver);
     }
     idem_intake_fini(&node->intake);
+    idem_replay_fini(&node->replay);
     free(node->handover_path);
     idem_store_close(node->store);
     idem_figures_fini(&node->figures);
@@ -244,6 +240,7 @@ static void node_close(struct idem_node *node) {
 static enum idem_code start_intake(struct idem_node *node, struct idem_error *error) {
     idem_settle_init(&node->settle, node->receiver);
     idem_intake_configure(&node->intake, &node->config);
+    idem_replay_configure(&node->replay, node->receiver, &node->config);
     return idem_intake_start(&node->intake, node->receiver, error);
 }
 
@@ -251,8 +248,9 @@ static enum idem_code start_intake(struct idem_node *node, struct idem_error *er
 static enum idem_code open_all(struct idem_node *node, struct idem_error *error) {
     enum idem_code code = open_store(node, error);
     if (code == IDEM_OK) {
+        idem_replay_init(&node->replay, &node->settle);
         idem_intake_init(&node->intake, node->store, node->remote, &node->settle,
-                         &node->log);
+                         &node->replay, &node->log);
         code = open_receiver(node, error);
     }
     return code == IDEM_OK ? start_intake(node, error) : code;
@@ -369,7 +367,8 @@ void idem_node_release(struct idem_node *node) {
 static void housekeeping(struct idem_node *node, int64_t now_ms) {
     idem_log_limit_flush(node->limit);
     idem_broker_log_flush(&node->broker_log);
-    idem_figures_publish(&node->figures, node->receiver, node->store, now_ms);
+    idem_figures_publish(&node->figures, node->receiver, node->store, &node->replay,
+                         now_ms);
 }
 
 int idem_node_on_message(struct idem_node *node, struct mosquitto_evt_message *event) {
@@ -384,6 +383,7 @@ int idem_node_on_message(struct idem_node *node, struct mosquitto_evt_message *e
     if (idem_settle_reserve(&node->settle) != IDEM_OK) {
         return MOSQ_ERR_NOMEM; /* no acknowledgement: the client keeps the message */
     }
+    idem_replay_response(&node->replay, event, now_ms);
     return idem_intake_message(&node->intake, event, now_ms);
 }
 
@@ -454,6 +454,7 @@ static void adopt(struct idem_node *node, struct idem_config *config) {
     }
     node->log.level = node->config.log.level;
     idem_intake_configure(&node->intake, &node->config);
+    idem_replay_configure(&node->replay, node->receiver, &node->config);
     node->figures.interval_ms = node->config.mqtt.sys_interval_ms;
     *config = old;
     idem_log_write(&node->log, IDEM_LOG_NOTICE, "config.reloaded", "%zu rules",

@@ -19,6 +19,7 @@ void idem_parked_clear(struct idem_parked *parked) {
     idem_copy_discard(&parked->copy);
     free(parked->client);
     free(parked->carried);
+    free(parked->result);
     memset(parked, 0, sizeof *parked);
 }
 
@@ -99,7 +100,7 @@ static int keep(struct idem_parked *parked, struct mosquitto_evt_message *event)
     parked->payload_size = event->payloadlen;
     parked->qos = event->qos;
     parked->retain = event->retain;
-    parked->bytes = size_of(event);
+    parked->bytes = size_of(event) + parked->result_size;
     parked->kept = true;
     idem_sink_apply(&sink, event);
     return MOSQ_ERR_SUCCESS;
@@ -202,6 +203,24 @@ void idem_parked_carry(struct idem_parked *parked, const struct idem_stamp *key)
     parked->carried = carried;
     parked->key.names = carried->names;
     parked->key.value = append_text(&end, key->value);
+}
+
+void idem_parked_carry_result(struct idem_park *park, struct idem_parked *parked,
+                              struct idem_span result) {
+    if (result.len == 0 || park->bytes > park->most_bytes ||
+        result.len > park->most_bytes - park->bytes) {
+        return;
+    }
+    parked->result = malloc(result.len);
+    if (parked->result == NULL) {
+        return;
+    }
+    memcpy(parked->result, result.data, result.len);
+    parked->result_size = result.len;
+    if (parked->kept) {
+        parked->bytes += result.len;
+        park->bytes += result.len;
+    }
 }
 
 void idem_parked_decide(struct idem_park *park, struct idem_parked *parked) {

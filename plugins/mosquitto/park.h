@@ -35,6 +35,8 @@ struct idem_parked {
     size_t bytes;
     struct idem_stamp key; /* to propagate */
     void *carried;         /* owned: what key points to, in one block */
+    uint8_t *result;       /* owned: to answer with; NULL: none */
+    size_t result_size;
 };
 
 struct idem_park {
@@ -75,6 +77,10 @@ void idem_parked_decide(struct idem_park *park, struct idem_parked *parked);
 
 /* Copies what the message is to carry on. Without memory it goes on without: better than not at all. */
 void idem_parked_carry(struct idem_parked *parked, const struct idem_stamp *key);
+
+/* The same for what it is answered with, which counts as its own bytes. */
+void idem_parked_carry_result(struct idem_park *park, struct idem_parked *parked,
+                              struct idem_span result);
 
 /* Whether the message that claimed the digest waits. */
 bool idem_park_holds(const struct idem_park *park, const struct idem_digest *digest);

@@ -18,7 +18,7 @@ struct idem_plan idem_plan_of(const struct idem_delivery *delivery, int qos, boo
         /* Without a claim there is no later copy to tell apart: the broker's own QoS 2 is right. */
         return plan(qos == 2 && delivery->claimed ? IDEM_ACT_HAND_ON : IDEM_ACT_PASS);
     case IDEM_VERDICT_DROP:
-    case IDEM_VERDICT_REPLAY: /* configurations that ask for it are refused at start */
+    case IDEM_VERDICT_REPLAY: /* what is published besides, see replay.h */
         return divert(IDEM_CHANNEL_DUPLICATE);
     case IDEM_VERDICT_QUARANTINE:
         return divert(IDEM_CHANNEL_QUARANTINE);

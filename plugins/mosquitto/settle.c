@@ -47,6 +47,15 @@ bool idem_settle_holds(const struct idem_settle *settle,
     return false;
 }
 
+void idem_settle_withdraw(struct idem_settle *settle, const struct idem_digest *digest) {
+    for (size_t i = 0; i < settle->count; i++) {
+        struct idem_delivery *delivery = &settle->items[i].delivery;
+        if (delivery->claimed && idem_digest_equal(&delivery->digest, digest)) {
+            delivery->claimed = false;
+        }
+    }
+}
+
 static bool handed_on(const struct idem_settlement *item) {
     return item->handover.topic != NULL;
 }

@@ -62,6 +62,9 @@ void idem_settle_add(struct idem_settle *settle, const struct idem_delivery *del
 bool idem_settle_holds(const struct idem_settle *settle,
                        const struct idem_digest *digest);
 
+/* The message that claimed the digest is given up: its claim is no longer to be completed. */
+void idem_settle_withdraw(struct idem_settle *settle, const struct idem_digest *digest);
+
 /* The broker's thread came back with a message, with a tick (of the one instance that counts the turns), or
  * with the disconnection of a client. */
 void idem_settle_on_message(struct idem_settle *settle, int64_t now_ms);

@@ -37,6 +37,8 @@ echo "bench: $(nproc) cores, $(uname -m), $(mosquitto -h | sed -n 's/^mosquitto 
 "$build/tests/bench/bench_decision" "embedded://$dir/decision" "${KEYS:-1000000}" "${SAMPLES:-100000}"
 "$build/tests/bench/bench_decision" "embedded://$dir/numbers" "${KEYS:-1000000}" "${SAMPLES:-100000}" sequence
 rm -f "$dir"/decision* "$dir"/numbers*
+"$build/tests/bench/bench_replay" "embedded://$dir/replay" "$((${KEYS:-1000000} / 10))" "${SAMPLES:-100000}" "${ROUNDS:-5}"
+rm -f "$dir"/replay*
 echo
 
 redis-server --port 0 --unixsocket "$dir/redis.sock" --dir "$dir" --save '' --appendonly no >"$dir/redis.log" 2>&1 &

@@ -153,6 +153,40 @@ static void test_stripe_a_repeat_succeeds_and_a_conflict_is_refused(void **state
            "payments/requests 10 EUR");
 }
 
+static void send_paid(const char *topic, const char *payload, const char *correlation,
+                      struct mqtt_user_property property, const char *reply_to) {
+    mqtt_publish_ok(publisher,
+                    &(struct mqtt_message){.topic = topic,
+                                           .payload = payload,
+                                           .qos = scene.variant.qos,
+                                           .properties = {.user = {property},
+                                                          .response_topic = reply_to,
+                                                          .correlation = correlation}});
+}
+
+/* A failure too, once the request has begun. */
+static void test_stripe_a_repeat_gets_the_first_response(void **state) {
+    open_profile("stripe.yaml", state);
+    const struct mqtt_user_property key = {KEY, "k"};
+    send_paid("payments/requests", "10 EUR", "1", key, "answers");
+    send_paid("answers", "declined", "1", (struct mqtt_user_property){"status", "500"},
+              NULL);
+    send_paid("payments/requests", "10 EUR", "2", key, "answers");
+    EXPECT_NEXT(scene.watcher, "payments/requests 10 EUR", "answers declined");
+    const struct mqtt_message *got = mqtt_collect(scene.watcher);
+    assert_int_equal(watch_count(got), 2);
+    for (; got != NULL; got = got->next) {
+        bool replay = strcmp(got->topic, "answers") == 0;
+        assert_string_equal(got->topic,
+                            replay ? "answers" : "$idem/duplicate/payments/requests");
+        if (replay) {
+            assert_string_equal(got->properties.correlation, "2");
+            assert_string_equal(mqtt_user_property(got, "status"), "500");
+            assert_string_equal(mqtt_user_property(got, "idempotent-replayed"), "true");
+        }
+    }
+}
+
 static void test_stripe_keys_belong_to_who_made_them_up(void **state) {
     open_profile("stripe.yaml", state);
     accept("payments/requests", "10 EUR", KEY, "k");
@@ -305,6 +339,7 @@ int main(void) {
         ONCE(test_sqs_repeats_do_not_extend_the_window),
         ONCE(test_a_sliding_window_lasts_as_long_as_the_copies_come),
         MQTT5_ACKNOWLEDGED(test_stripe_a_repeat_succeeds_and_a_conflict_is_refused),
+        ONCE(test_stripe_a_repeat_gets_the_first_response),
         ONCE(test_stripe_keys_belong_to_who_made_them_up),
         MQTT5_ACKNOWLEDGED(test_kafka_a_repeat_succeeds_and_a_gap_is_refused),
         MQTT5_ACKNOWLEDGED(test_kafka_an_older_epoch_is_fenced_off),

@@ -108,11 +108,6 @@ static void test_a_rule_that_the_plugin_cannot_carry_out_is_named(void **state) 
                                  "    strategy: sequence\n"
                                  "    sequence: {number: property:seq, on_gap: hold}\n"},
         "idem.yaml:5: sequence.on_gap: rule counters");
-    refuses(&(struct broker_options){.idem = SCENE_TOP "  - name: answers\n"
-                                                       "    match: {header: reply}\n"
-                                                       "    key: payload\n"
-                                                       "    on_duplicate: replay\n"},
-            "idem.yaml:5: on_duplicate: rule answers");
 }
 
 static void test_a_short_ttl_is_warned_about(void **state) {

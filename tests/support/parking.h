@@ -14,7 +14,7 @@ struct parking {
 };
 
 /* What a test says below "store:", "mqtt:" and "rules:"; NULL: nothing. Rules "orders" (topics orders/#,
- * key payload) and "closed" (the same, on_store_failure: refuse) are there anyway. */
+ * key payload), "closed" (the same, on_store_failure: refuse) and others are there anyway. */
 struct parking_options {
     const char *store; /* "wait: block, deadline: 1s" */
     const char *conf;  /* as in broker_options */

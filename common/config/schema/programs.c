@@ -18,6 +18,22 @@ static const struct idem_schema_row rows[] = {
      .offset = CONFIG(mqtt.handover),
      .meaning = "The file for messages that a clean stop of the broker would throw away; "
                 "its folder must be writable for the broker."},
+    {.path = "mqtt.replay_requests",
+     .type = IDEM_SCHEMA_UNSIGNED,
+     .fallback = "16384",
+     .min = 1,
+     .max = 1048576,
+     .offset = CONFIG(mqtt.replay_requests),
+     .meaning = "With `on_duplicate: replay`: how many requests may wait for their "
+                "response at a time; of more, the oldest get theirs without its being "
+                "stored."},
+    {.path = "mqtt.replay_bytes",
+     .type = IDEM_SCHEMA_UNSIGNED,
+     .fallback = "16777216",
+     .min = 65536,
+     .max = 1073741824,
+     .offset = CONFIG(mqtt.replay_bytes),
+     .meaning = "The memory that they may take, and the repeats that wait with them."},
     {.path = "http",
      .type = IDEM_SCHEMA_SECTION,
      .meaning = "The bridge's own web server, for metrics and health."},

@@ -72,6 +72,8 @@ struct idem_config {
     struct {
         int64_t sys_interval_ms; /* how often figures go to $SYS/broker/idem/; 0: never */
         char *handover;          /* NULL: not given */
+        unsigned replay_requests; /* that wait for their response at a time, at most, */
+        unsigned replay_bytes;    /* and the memory that they take */
     } mqtt;
     struct {
         enum idem_log_format format;

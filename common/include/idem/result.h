@@ -29,6 +29,7 @@ enum idem_result_field {
     IDEM_RESULT_PRIORITY,         /* AMQP: decimal */
     IDEM_RESULT_DELIVERY_MODE,    /* AMQP: decimal */
     IDEM_RESULT_EXPIRATION,       /* AMQP: as it came, milliseconds */
+    IDEM_RESULT_ADDRESS,          /* MQTT: the topic on which it was published */
     IDEM_RESULT_FIELD_COUNT
 };
 

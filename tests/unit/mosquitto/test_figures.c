@@ -29,6 +29,7 @@ static struct idem_config config;
 static struct idem_store *store;
 static struct idem_receiver *receiver;
 static struct idem_figures figures;
+static struct idem_replay replay;
 
 static void parse(struct idem_config *parsed, const char *text) {
     struct idem_error error = IDEM_ERROR_INIT;
@@ -66,7 +67,7 @@ static int stop(void **state) {
 
 static void publish_at(int64_t now_ms) {
     fake_broker_take_queue();
-    idem_figures_publish(&figures, receiver, store, now_ms);
+    idem_figures_publish(&figures, receiver, store, &replay, now_ms);
 }
 
 /* What was published last as the figure; NULL: nothing. Also checks how it was published. */
@@ -133,12 +134,19 @@ static void the_first_round_has_every_figure(void **state) {
                        idem_verdict_name((enum idem_verdict)i));
         assert_figure(name, "0");
     }
+    for (unsigned i = 0; i < IDEM_REPLAY_EVENT_COUNT; i++) {
+        (void)snprintf(name, sizeof name, "replay/%s",
+                       idem_replay_event_name((enum idem_replay_event)i));
+        assert_figure(name, "0");
+    }
     static const char *const others[] = {"completed",          "abandoned",
                                          "settle_failures",    "store/keys",
                                          "store/bytes",        "store/purged",
                                          "store/memory_bytes", "store/memory_entries",
                                          "store/map_growths",  "store/failing",
-                                         "store/commits",      "store/commit_failures"};
+                                         "store/commits",      "store/commit_failures",
+                                         "replay/stored",      "replay/evicted",
+                                         "replay/requests"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         assert_non_null(figure(others[i]));
     }
@@ -197,7 +205,7 @@ static void without_an_interval_nothing_goes_out(void **state) {
     fake_broker_take_queue();
     idem_figures_fini(&figures);
     idem_figures_init(&figures, 0);
-    idem_figures_publish(&figures, receiver, store, NOW_MS);
+    idem_figures_publish(&figures, receiver, store, &replay, NOW_MS);
     assert_int_equal(fake_broker_queued(), 0);
 }
 

@@ -42,12 +42,9 @@ static void what_is_refused_changes_nothing(void **state) {
         STAGE_TOP "rules: [{name: a, match: {topic: a}, keys: payload}]\n",
         STAGE_TOP "rules: [{name: a, match: {topic: a}, strategy: sequence,\n"
                   "         sequence: {number: topic:1, on_gap: hold}}]\n",
-        STAGE_TOP "rules: [{name: a, match: {topic: a}, key: payload,\n"
-                  "         on_duplicate: replay}]\n",
     };
     static const char *const why[] = {"idem.yaml:4: ", "did you mean 'key'",
-                                      "cannot keep a message back",
-                                      "no results to replay"};
+                                      "cannot keep a message back"};
     (void)state;
     struct idem_node *node = stage_open();
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -67,7 +64,8 @@ static void a_rule_for_amqp_may_ask_for_what_the_bridge_can_do(void **state) {
     (void)state;
     struct idem_node *node = stage_open();
     reload(node, STAGE_TOP
-           "rules: [{name: a, match: {queue: a}, key: payload, on_duplicate: replay}]\n");
+           "rules: [{name: a, match: {queue: a}, strategy: sequence,\n"
+           "         sequence: {producer: user, number: message-id, on_gap: hold}}]\n");
     assert_true(stage_logged("config.reloaded: 1 rules"));
     assert_false(recognises(node, "a/b", "1"));
     stage_stop(node);

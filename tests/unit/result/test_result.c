@@ -97,7 +97,7 @@ static void other_bytes_are_refused(void **state) {
         {{0, 0}, 2, IDEM_ERR_FORMAT},
         {{2, 0}, 2, IDEM_ERR_VERSION},
         {{1, 0x02, 0}, 3, IDEM_ERR_FORMAT},            /* no such tag */
-        {{1, 0x19, 1, 0, 'x', 0}, 6, IDEM_ERR_FORMAT}, /* no such field */
+        {{1, 0x1a, 1, 0, 'x', 0}, 6, IDEM_ERR_FORMAT}, /* no such field */
         {{1, 0x10, 0, 0, 0}, 5, IDEM_ERR_FORMAT},      /* an empty field */
         {{1, 0x01, 0x01, 0}, 4, IDEM_ERR_FORMAT},      /* twice */
         {{1, 0x11, 1, 0, 'x', 0x10, 1, 0, 'x', 0}, 10, IDEM_ERR_FORMAT}, /* order */

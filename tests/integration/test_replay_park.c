@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT
+ * Replays with a store on the network, whose answers come later: parked and blocking, over two brokers, and
+ * while the store is away. */
+#include "parking.h"
+#include "requests.h"
+
+static const char *const waits[] = {"wait: park", "wait: block"};
+
+struct stage {
+    struct parking *parking;
+    struct scene *scene;
+    struct mqtt *requester;
+    struct mqtt *responder;
+};
+
+static void open_stage(struct stage *stage, const char *wait, void **state) {
+    stage->parking = parking_open(&(struct parking_options){.store = wait}, state);
+    stage->scene = &stage->parking->scene;
+    stage->requester = scene_client(stage->scene, "requester");
+    stage->responder = scene_client(stage->scene, "responder");
+    mqtt_subscribe(stage->requester, "answers/#", 2);
+    mqtt_subscribe(stage->responder, "requests/#", 2);
+}
+
+static void ask_from(struct stage *stage, struct mqtt *client, const char *correlation) {
+    requests_send(client, stage->scene->variant.qos,
+                  &(struct request){
+                      .key = "k", .reply_to = "answers/1", .correlation = correlation});
+}
+
+static void ask(struct stage *stage, const char *correlation) {
+    ask_from(stage, stage->requester, correlation);
+}
+
+static void expect(struct mqtt *client, const char *payload, const char *correlation,
+                   bool replayed) {
+    requests_expect(client, "answers/1", payload, correlation, replayed);
+}
+
+/* What was asked before was delivered: a later message has been, too. */
+static void assert_no_second_request(struct stage *stage) {
+    requests_send(stage->requester, 1,
+                  &(struct request){.key = "fence",
+                                    .payload = "fence",
+                                    .reply_to = "answers/fence",
+                                    .correlation = "f"});
+    assert_string_equal(mqtt_receive(stage->responder)->payload, "fence");
+}
+
+static void test_a_repeat_is_answered_from_the_store(void **state) {
+    for (size_t i = 0; i < 2; i++) {
+        struct stage stage;
+        open_stage(&stage, waits[i], state);
+        ask(&stage, "c1");
+        requests_answer(stage.responder, 1, "done", NULL);
+        expect(stage.requester, "done", "c1", false);
+        watch_figure(stage.scene->broker, "replay/stored", 1);
+        ask(&stage, "c2");
+        expect(stage.requester, "done", "c2", true);
+        assert_no_second_request(&stage);
+        (void)parking_tidy(NULL);
+    }
+}
+
+static void test_repeats_in_one_breath_get_the_response_when_it_comes(void **state) {
+    for (size_t i = 0; i < 2; i++) {
+        struct stage stage;
+        open_stage(&stage, waits[i], state);
+        proxy_delay(stage.parking->proxy, 20);
+        ask(&stage, "c1");
+        ask(&stage, "c2");
+        ask(&stage, "c3");
+        watch_figure(stage.scene->broker, "replay/awaited", 2);
+        requests_answer(stage.responder, 1, "done", NULL);
+        expect(stage.requester, "done", "c1", false);
+        expect(stage.requester, "done", "c2", true);
+        expect(stage.requester, "done", "c3", true);
+        proxy_delay(stage.parking->proxy, 0);
+        assert_no_second_request(&stage);
+        (void)parking_tidy(NULL);
+    }
+}
+
+static void test_a_failed_request_is_executed_again(void **state) {
+    struct stage stage;
+    open_stage(&stage, waits[0], state);
+    ask(&stage, "c1");
+    requests_answer(stage.responder, 1, "no", "500");
+    expect(stage.requester, "no", "c1", false);
+    watch_figure(stage.scene->broker, "abandoned", 1);
+    ask(&stage, "c2");
+    requests_answer(stage.responder, 1, "done", "200");
+    expect(stage.requester, "done", "c2", false);
+}
+
+/* Whichever broker a repeat comes to, the result is in the store that they share. */
+static void test_another_broker_answers_what_the_first_has_stored(void **state) {
+    struct stage stage;
+    open_stage(&stage, waits[0], state);
+    struct broker *second = parking_second(stage.parking);
+    ask(&stage, "c1");
+    requests_answer(stage.responder, 1, "done", NULL);
+    expect(stage.requester, "done", "c1", false);
+    watch_figure(stage.scene->broker, "replay/stored", 1);
+    struct mqtt *client = mqtt_connect(&(struct mqtt_options){
+        .port = broker_port(second), .version = MQTT_5, .client_id = "requester"});
+    mqtt_subscribe(client, "answers/#", 2);
+    mqtt_subscribe(client, "requests/#", 2);
+    ask_from(&stage, client, "c2");
+    expect(client, "done", "c2", true);
+    EXPECT_NOTHING(client);
+}
+
+/* The memory of recent keys knows the repeat, and has no response for it. */
+static void test_while_the_store_is_away_a_repeat_is_dropped(void **state) {
+    struct stage stage;
+    open_stage(&stage, "wait: park, deadline: 100ms", state);
+    ask(&stage, "c1");
+    requests_answer(stage.responder, 1, "done", NULL);
+    expect(stage.requester, "done", "c1", false);
+    watch_figure(stage.scene->broker, "replay/stored", 1);
+    proxy_stall(stage.parking->proxy, true);
+    ask(&stage, "c2");
+    watch_figure(stage.scene->broker, "replay/without_result", 1);
+    proxy_stall(stage.parking->proxy, false);
+    broker_expect_log(stage.scene->broker, "store.available");
+    ask(&stage, "c3");
+    expect(stage.requester, "done", "c3", true);
+    assert_no_second_request(&stage);
+}
+
+int main(void) {
+    static const struct CMUnitTest tests[] = {
+        PARKING_QOS(test_a_repeat_is_answered_from_the_store),
+        PARKING_QOS(test_repeats_in_one_breath_get_the_response_when_it_comes),
+        PARKING_QOS(test_a_failed_request_is_executed_again),
+        PARKING_ONCE(test_another_broker_answers_what_the_first_has_stored),
+        PARKING_ONCE(test_while_the_store_is_away_a_repeat_is_dropped),
+    };
+    int status;
+    if (parking_cannot_run(&status)) {
+        return status;
+    }
+    return cmocka_run_group_tests(tests, NULL, testing_tidy_group);
+}
