@@ -29,7 +29,7 @@ OPENSSL := $(shell pkg-config --exists openssl 2>/dev/null && echo openssl)
 PACKAGES += $(OPENSSL)
 LIB_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null) $(if $(OPENSSL),-DIDEM_HAVE_OPENSSL)
 LIB_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
-BRIDGE_PACKAGES := librabbitmq libevent_core libpq
+BRIDGE_PACKAGES := librabbitmq libevent_core libevent_extra libpq
 BRIDGE_LIBS := $(shell pkg-config --libs $(BRIDGE_PACKAGES) 2>/dev/null)
 LIB_CFLAGS  += $(shell pkg-config --cflags $(BRIDGE_PACKAGES) 2>/dev/null)
 

@@ -40,6 +40,7 @@ start_servers() {
 # The fingerprint is of what is in the bodies: amqp-publish ends each with a newline, mosquitto_pub does not.
 amqp_config() {
   cat >"$dir/bridge.yaml" <<END
+http: {listen: off}
 instance: demo-bridge
 store: {url: "unix://$dir/redis.sock", deadline: 10s}
 rules:

@@ -28,7 +28,7 @@ build    library:openssl                 libssl-dev
 build    library:libmosquitto            libmosquitto-dev
 build    header:mosquitto_broker.h       mosquitto-dev
 build    library:librabbitmq             librabbitmq-dev
-build    library:libevent_core           libevent-dev
+build    library:libevent_extra          libevent-dev
 build    library:libpq                   libpq-dev
 run      command:mosquitto               mosquitto
 run      command:mosquitto_pub           mosquitto-clients
@@ -46,6 +46,7 @@ test     command:g++                     g++
 test     command:nm                      binutils
 test     command:python3                 python3
 test     command:amqp-consume            amqp-tools
+test     command:promtool                prometheus
 lint     command:clang                   clang
 lint     command:clang-format            clang-format
 lint     command:clang-tidy              clang-tidy
@@ -123,7 +124,7 @@ apt() {
 
 install_packages() {
   local service new_services=()
-  for service in mosquitto redis-server rabbitmq-server postgresql; do
+  for service in mosquitto redis-server rabbitmq-server postgresql prometheus; do
     has_service "$service" || new_services+=("$service")
   done
   log=$(mktemp)

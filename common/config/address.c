@@ -68,8 +68,14 @@ enum idem_code idem_config_listen(struct idem_config_reader *reader,
                                   const char *text) {
     (void)row;
     struct idem_config_quote shown;
+    char **listen = field;
     const char *colon = strrchr(text, ':');
     int64_t port = 0;
+    if (strcmp(text, "off") == 0) {
+        free(*listen);
+        *listen = NULL;
+        return IDEM_OK;
+    }
     size_t host = colon != NULL ? (size_t)(colon - text) : 0;
     bool brackets = host > 2 && text[0] == '[' && text[host - 1] == ']';
     bool possible = host > 0 && host <= 255 && strpbrk(text, " /@") == NULL &&
@@ -78,7 +84,7 @@ enum idem_code idem_config_listen(struct idem_config_reader *reader,
     if (!possible || *rest != '\0' || port < 1 || port > 65535) {
         return idem_config_refuse(reader,
                                   "%s is not ADDRESS:PORT; write for example "
-                                  "127.0.0.1:9477 or [::1]:9477",
+                                  "127.0.0.1:9477 or [::1]:9477, or off",
                                   idem_config_quoted(&shown, text));
     }
     return idem_config_replace(reader, field, text);

@@ -2,6 +2,9 @@
  * What one key alone cannot know: how the keys of the whole file, and of the sink, go together. */
 #include "config/reader.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
+
 bool idem_config_place(struct idem_config_reader *reader, const char *path, int line) {
     const struct idem_schema_row *row = idem_schema_find(path);
     int given = *idem_config_given(reader, row);
@@ -33,6 +36,29 @@ static enum idem_code check_sink(struct idem_config_reader *reader) {
     return IDEM_OK;
 }
 
+/* Names but localhost are looked up at start, and may be anything by then. */
+static bool is_loopback(const char *listen) {
+    unsigned char ipv4[4];
+    char host[256];
+    size_t length = (size_t)(strrchr(listen, ':') - listen);
+    (void)snprintf(host, sizeof host, "%.*s", (int)length, listen);
+    return strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
+           (inet_pton(AF_INET, host, ipv4) == 1 && ipv4[0] == 127);
+}
+
+static enum idem_code check_http(struct idem_config_reader *reader) {
+    struct idem_config *config = reader->config;
+    config->http.listen_given = idem_config_place(reader, "http.listen", 0);
+    if (config->http.listen != NULL && config->http.token_file == NULL &&
+        !is_loopback(config->http.listen)) {
+        return idem_config_refuse(reader,
+                                  "others than this machine could read it; name a file "
+                                  "with a token in http.token_file, or keep to the "
+                                  "loopback (127.0.0.1, [::1], localhost)");
+    }
+    return IDEM_OK;
+}
+
 enum idem_code idem_config_check(struct idem_config_reader *reader) {
     struct idem_config *config = reader->config;
     config->bridge.present = idem_config_place(reader, "bridge", 0);
@@ -40,5 +66,6 @@ enum idem_code idem_config_check(struct idem_config_reader *reader) {
         (void)idem_config_place(reader, "rules", 1);
         idem_config_remark(reader, "no rules: every message passes");
     }
-    return config->bridge.present ? check_sink(reader) : IDEM_OK;
+    enum idem_code code = check_http(reader);
+    return code == IDEM_OK && config->bridge.present ? check_sink(reader) : code;
 }

@@ -177,6 +177,7 @@ void idem_config_fini(struct idem_config *config) {
     endpoint_fini(&config->bridge.sink);
     free(config->bridge.quarantine_exchange);
     free(config->http.listen);
+    free(config->http.token_file);
     free(config->mqtt.handover);
     memset(config, 0, sizeof *config);
 }

@@ -32,7 +32,7 @@
 #ifndef IDEM_STORE_RECORD_H
 #define IDEM_STORE_RECORD_H
 
-#include "store/little.h"
+#include "base/little.h"
 
 #include <idem/store.h>
 

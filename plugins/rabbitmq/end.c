@@ -40,9 +40,19 @@ static void end_up(struct idem_end *end) {
     }
     end->up = true;
     end->failures = 0;
+    end->connections++;
     idem_log_write(&end->worker->log, IDEM_LOG_NOTICE, "link.up",
                    "%s: connected to %s:%d", end->link.name, end->address->host,
                    end->address->port);
+}
+
+struct idem_observed_end idem_end_observed(const struct idem_end *end) {
+    return (struct idem_observed_end){
+        .name = end->link.name,
+        .up = end->up && !end->failed,
+        .blocked = end->up && end->link.blocked,
+        .connections = end->connections,
+    };
 }
 
 /* The one that failed comes last now. */
@@ -66,6 +76,7 @@ void idem_end_down(struct idem_end *end) {
     if (!end->worker->leaving && !end->last) {
         (void)event_add(end->retry, &delay);
     }
+    idem_glancing_look(end->worker); /* the next try can block */
 }
 
 static enum idem_code try_once(struct idem_end *end, struct idem_error *error) {

@@ -4,6 +4,7 @@
 #define IDEM_RABBITMQ_END_H
 
 #include "address.h"
+#include "http/observation.h"
 #include "link.h"
 
 #include <event2/event.h>
@@ -20,8 +21,9 @@ struct idem_end {
     /* Connects, and makes ready for use; blocks, for a bounded time. On error nothing is left open.
      * _UNAVAILABLE: may be better later. */
     enum idem_code (*connect)(struct idem_end *end, struct idem_error *error);
-    void *arg;         /* whatever connect wants */
-    unsigned failures; /* since it was last up */
+    void *arg;            /* whatever connect wants */
+    unsigned failures;    /* since it was last up */
+    uint64_t connections; /* made so far */
     bool up;
     bool failed; /* to be taken down at the end of the turn */
     bool last;   /* once down, it stays down */
@@ -44,6 +46,9 @@ void idem_end_down(struct idem_end *end);
 /* How long to wait after so many failures: grows, and differs between the bridges that lost the same
  * server. */
 struct timeval idem_end_backoff(unsigned failures);
+
+/* What is to be told of it. */
+struct idem_observed_end idem_end_observed(const struct idem_end *end);
 
 /* For events that only have to make the loop turn. */
 void idem_end_woken(evutil_socket_t fd, short what, void *arg);

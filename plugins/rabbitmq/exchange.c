@@ -411,6 +411,10 @@ static enum idem_code start(struct idem_sink *sink, struct idem_error *error) {
     return idem_end_start(&exchange_of(sink)->end, error);
 }
 
+static void observe(const struct idem_sink *sink, struct idem_observed_end *end) {
+    *end = idem_end_observed(&((const struct exchange *)(const void *)sink)->end);
+}
+
 static void leave(struct idem_sink *sink) {
     struct idem_end *end = &exchange_of(sink)->end;
     idem_link_close(&end->link, end->up);
@@ -434,6 +438,7 @@ static const struct idem_sink_ops operations = {
     .mend = mend,
     .pending = is_pending,
     .waits_for = waits_for,
+    .observe = observe,
     .leave = leave,
     .free = free_exchange,
 };

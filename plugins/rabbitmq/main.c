@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * idem-bridge -c PATH [--check]: the program around the workers, and what signals mean to it. */
+#include "http/server.h"
 #include "service.h"
 #include "worker.h"
 
@@ -38,6 +39,9 @@ struct bridge {
     unsigned started;
     _Atomic unsigned running;
     pthread_t main_thread;
+    struct idem_http *http; /* NULL: none */
+    int64_t started_ms;
+    _Atomic unsigned open_workers; /* that may be observed */
 };
 
 struct thread_start {
@@ -149,14 +153,51 @@ static int64_t pulse_ms(const struct bridge *bridge) {
     return every_ms > 0 ? every_ms : 1;
 }
 
+/* On the web server's thread. */
+static void observe(void *arg, struct idem_observation *observation) {
+    struct bridge *bridge = arg;
+    unsigned count = atomic_load(&bridge->open_workers);
+    observation->instance = bridge->config.instance;
+    observation->queue = bridge->config.bridge.source.queue;
+    observation->started_ms = bridge->started_ms;
+    observation->starting = count < bridge->config.bridge.workers;
+    for (unsigned i = 0; i < count; i++) {
+        idem_worker_observe(bridge->workers[i], observation);
+    }
+}
+
+/* Where the file does not ask for it, a port that is taken must not keep messages from being delivered:
+ * mostly another bridge has it. */
+static enum idem_code open_http(struct bridge *bridge, struct idem_error *error) {
+    const struct idem_config *config = &bridge->config;
+    struct idem_error cause = IDEM_ERROR_INIT;
+    const struct idem_http_options options = {
+        .listen = config->http.listen,
+        .token = bridge->options.http_token.password,
+        .log = bridge->log,
+        .observe = observe,
+        .arg = bridge,
+    };
+    if (config->http.listen == NULL) {
+        return IDEM_OK;
+    }
+    if (idem_http_open(&bridge->http, &options, &cause) == IDEM_OK) {
+        return idem_http_start(bridge->http, error);
+    }
+    if (config->http.listen_given) {
+        return idem_error_set(error, cause.code, cause.sys_errno,
+                              "http.listen: %s; choose another port, or off", cause.text);
+    }
+    idem_log_write(&bridge->log, IDEM_LOG_WARNING, "http.none",
+                   "no page and no metrics: %s; give each bridge an http.listen of its "
+                   "own, or off",
+                   cause.text);
+    return IDEM_OK;
+}
+
 static enum idem_code open_workers(struct bridge *bridge, struct idem_error *error) {
     unsigned count = bridge->config.bridge.workers;
     uint64_t incarnation = new_incarnation();
-    bridge->workers = calloc(count, sizeof(*bridge->workers));
-    bridge->threads = calloc(count, sizeof(*bridge->threads));
-    if (bridge->workers == NULL || bridge->threads == NULL) {
-        return idem_error_set(error, IDEM_ERR_NOMEM, 0, "out of memory");
-    }
     for (unsigned i = 0; i < count; i++) {
         enum idem_code code = idem_worker_open(&bridge->workers[i], &bridge->options,
                                                &bridge->log, incarnation, error);
@@ -166,6 +207,7 @@ static enum idem_code open_workers(struct bridge *bridge, struct idem_error *err
         if (code != IDEM_OK) {
             return code;
         }
+        atomic_store(&bridge->open_workers, i + 1);
     }
     for (unsigned i = 0; i < count; i++) {
         if (start_thread(bridge, i) != IDEM_OK) {
@@ -304,6 +346,7 @@ static int serve(struct bridge *bridge, const sigset_t *set) {
 }
 
 static void close_all(struct bridge *bridge) {
+    idem_http_close(bridge->http); /* it looks at the workers */
     for (unsigned i = 0; i < bridge->started; i++) {
         (void)pthread_join(bridge->threads[i], NULL);
     }
@@ -326,10 +369,22 @@ static void say_started(struct bridge *bridge) {
                       bridge->started, bridge->config.bridge.source.queue);
 }
 
+static enum idem_code open_all(struct bridge *bridge, struct idem_error *error) {
+    unsigned count = bridge->config.bridge.workers;
+    bridge->workers = calloc(count, sizeof(*bridge->workers));
+    bridge->threads = calloc(count, sizeof(*bridge->threads));
+    if (bridge->workers == NULL || bridge->threads == NULL) {
+        return idem_error_set(error, IDEM_ERR_NOMEM, 0, "out of memory");
+    }
+    enum idem_code code = open_http(bridge, error);
+    return code == IDEM_OK ? open_workers(bridge, error) : code;
+}
+
 static int run(struct bridge *bridge, const sigset_t *signals, struct idem_error *error) {
     bridge->main_thread = pthread_self();
     idem_service_init(&bridge->service);
-    if (open_workers(bridge, error) != IDEM_OK) {
+    bridge->started_ms = idem_clock_wall_ms();
+    if (open_all(bridge, error) != IDEM_OK) {
         stop(bridge);
         close_all(bridge);
         idem_log_write(&bridge->log, IDEM_LOG_ERROR, "bridge.start", "%s", error->text);

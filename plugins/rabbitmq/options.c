@@ -6,6 +6,8 @@
 #include "postgres/statement.h"
 #include "postgres/table.h"
 
+#define TOKEN_MIN 16 /* bytes */
+
 static enum idem_code unsupported(const struct idem_config *config,
                                   const struct idem_rule *rule, const char *key,
                                   const char *text, struct idem_error *error) {
@@ -175,6 +177,28 @@ static enum idem_code read_database(struct idem_bridge_database *database,
                                 config->path, cause.text);
 }
 
+/* One that can be guessed would be worse than none: it would look like a guard. */
+static enum idem_code read_token(struct idem_address *token,
+                                 const struct idem_config *config,
+                                 struct idem_error *error) {
+    struct idem_error cause = IDEM_ERROR_INIT;
+    if (config->http.token_file == NULL || config->http.listen == NULL) {
+        return IDEM_OK;
+    }
+    enum idem_code code =
+        idem_address_read_password(token, config->http.token_file, &cause);
+    if (code == IDEM_OK && strlen(token->password) < TOKEN_MIN) {
+        code = idem_error_set(&cause, IDEM_ERR_CONFIG, 0,
+                              "%s: a token has %d bytes at least; make one with: "
+                              "openssl rand -hex 32",
+                              config->http.token_file, TOKEN_MIN);
+    }
+    return code == IDEM_OK
+               ? IDEM_OK
+               : idem_error_set(error, code, cause.sys_errno, "%s: http.token_file: %s",
+                                config->path, cause.text);
+}
+
 enum idem_code idem_bridge_options_init(struct idem_bridge_options *options,
                                         const struct idem_config *config,
                                         struct idem_error *error) {
@@ -192,6 +216,9 @@ enum idem_code idem_bridge_options_init(struct idem_bridge_options *options,
     enum idem_code code = idem_bridge_check_rules(config, error);
     if (code == IDEM_OK) {
         code = check_workers(config, error);
+    }
+    if (code == IDEM_OK) {
+        code = read_token(&options->http_token, config, error);
     }
     if (code == IDEM_OK) {
         code =
@@ -215,6 +242,7 @@ void idem_bridge_options_fini(struct idem_bridge_options *options) {
     fini_addresses(&options->source);
     fini_addresses(&options->sink);
     idem_address_fini(&options->database.login);
+    idem_address_fini(&options->http_token);
     for (size_t i = 0; i < options->database.parameter_count; i++) {
         idem_parameter_fini(&options->database.parameters[i]);
     }

@@ -23,7 +23,9 @@ struct idem_bridge_options {
     struct idem_addresses sink; /* none where it is a database */
     struct idem_bridge_database database;
     struct idem_transfer_policy policy;
-    size_t window; /* most publishes that are not confirmed */
+    struct idem_address
+        http_token; /* password only; none where nobody is asked for one */
+    size_t window;  /* most publishes that are not confirmed */
 };
 
 /* Refuses what the schema accepts and this program cannot do. *options is initialised whatever happens;

@@ -29,7 +29,9 @@ struct idem_parcel {
     bool suspect;        /* the sink may have closed a channel over it: published alone */
     const char *trouble; /* why it could not be delivered the last time; static */
     char sqlstate[6];    /* with it, where a database said so; "": none */
+    int64_t arrived_ms;  /* wall clock */
     int64_t submitted_ms;
+    int64_t asked_ns;       /* monotonic: when the store was asked last */
     int64_t lease_until_ms; /* 0: no lease */
     unsigned pauses;        /* since it last got on */
 };

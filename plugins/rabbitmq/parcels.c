@@ -43,6 +43,7 @@ struct idem_parcel *idem_parcel_take(struct idem_worker *worker) {
     parcel->trouble = NULL;
     parcel->sqlstate[0] = '\0';
     parcel->pauses = 0;
+    parcel->arrived_ms = 0;
     TAILQ_INSERT_TAIL(&worker->live, parcel, live);
     worker->live_count++;
     return parcel;
@@ -102,6 +103,13 @@ void idem_parcels_free(struct idem_worker *worker) {
     free_all(&worker->resting);
 }
 
+void idem_parcels_count(const struct idem_worker *worker, uint64_t *by_state) {
+    const struct idem_parcel *parcel = NULL;
+    TAILQ_FOREACH(parcel, &worker->live, live) {
+        by_state[parcel->transfer.state]++;
+    }
+}
+
 /* A copy whose earlier delivery is unknown: whoever finds two of them can look here for why. */
 void idem_parcel_log_doubt(const struct idem_parcel *parcel, const char *why) {
     char hex[IDEM_DIGEST_HEX_SIZE] = "";
@@ -135,6 +143,10 @@ static void decided(void *arg, struct idem_delivery *delivery) {
     struct idem_worker *worker = parcel->worker;
     const struct idem_rule *rule = delivery->rule;
     IDEM_FAULT_POINT("claimed");
+    if (delivery->has_identity) {
+        idem_glancing_answered(worker, IDEM_OPERATION_CLAIM, parcel->asked_ns,
+                               delivery->store_code);
+    }
     parcel->transfer.claimed = delivery->claimed;
     parcel->transfer.on_in_doubt =
         rule != NULL ? rule->policies.on_in_doubt : IDEM_ACTION_DELIVER;
@@ -167,6 +179,10 @@ static void submit(struct idem_worker *worker, struct idem_parcel *parcel) {
         }
     }
     parcel->submitted_ms = idem_clock_wall_ms();
+    if (parcel->arrived_ms == 0) {
+        parcel->arrived_ms = parcel->submitted_ms;
+    }
+    parcel->asked_ns = idem_clock_monotonic_ns();
     idem_view_init(&view, &parcel->letter, decoded,
                    idem_span_text(worker->options->config->bridge.source.queue));
     idem_receiver_submit(worker->receiver, &view.message, parcel->submitted_ms,
@@ -178,6 +194,11 @@ static void submit(struct idem_worker *worker, struct idem_parcel *parcel) {
 static void settled(void *arg, enum idem_code code) {
     struct idem_parcel *parcel = arg;
     IDEM_FAULT_POINT("settled");
+    idem_glancing_answered(parcel->worker,
+                           parcel->transfer.state == IDEM_TRANSFER_ABANDONING
+                               ? IDEM_OPERATION_ABANDON
+                               : IDEM_OPERATION_COMPLETE,
+                           parcel->asked_ns, code);
     idem_parcel_step(parcel, idem_transfer_settlement(code));
 }
 
@@ -185,6 +206,7 @@ static void complete(struct idem_worker *worker, struct idem_parcel *parcel) {
     IDEM_FAULT_POINT("confirmed");
     parcel->delivery.claimed =
         true; /* also the second time, after the store had failed */
+    parcel->asked_ns = idem_clock_monotonic_ns();
     idem_receiver_complete(worker->receiver, &parcel->delivery, idem_clock_wall_ms(),
                            settled, parcel);
     IDEM_FAULT_POINT("completing");
@@ -253,6 +275,7 @@ static void carry_out(struct idem_worker *worker, struct idem_parcel *parcel,
         complete(worker, parcel);
         break;
     case IDEM_DO_ABANDON:
+        parcel->asked_ns = idem_clock_monotonic_ns();
         idem_receiver_abandon(worker->receiver, &parcel->delivery, settled, parcel);
         IDEM_FAULT_POINT("abandoning");
         break;

@@ -45,6 +45,7 @@ static enum idem_code advance(struct idem_postgres *postgres, struct idem_error 
         return code;
     }
     postgres->unreached = 0;
+    postgres->connections++;
     postgres->phase = IDEM_POSTGRES_IDLE;
     idem_log_write(&postgres->worker->log, IDEM_LOG_NOTICE, "link.up",
                    "sink: connected to PostgreSQL %d at %s:%s",
@@ -180,6 +181,15 @@ static const char *waits_for(const struct idem_sink *sink) {
     return NULL;
 }
 
+static void observe(const struct idem_sink *sink, struct idem_observed_end *end) {
+    const struct idem_postgres *postgres = (const void *)sink;
+    *end = (struct idem_observed_end){
+        .name = "sink",
+        .up = postgres->session.state == IDEM_PG_READY && !postgres->failed,
+        .connections = postgres->connections,
+    };
+}
+
 static void leave(struct idem_sink *sink) {
     idem_pg_session_close(&postgres_of(sink)->session); /* the server rolls back */
 }
@@ -218,6 +228,7 @@ static const struct idem_sink_ops operations = {
     .mend = mend,
     .pending = is_pending,
     .waits_for = waits_for,
+    .observe = observe,
     .leave = leave,
     .free = free_postgres,
 };

@@ -105,10 +105,11 @@ struct idem_postgres {
     uint64_t slice; /* rows that were purged last */
     bool purged;    /* more recently than anything was executed */
 
-    struct event *retry; /* of connecting */
-    struct event *pause; /* after a failure; otherwise until the next purge */
-    unsigned unreached;  /* in a row */
-    bool failed;         /* to be taken down at the end of the turn */
+    struct event *retry;  /* of connecting */
+    struct event *pause;  /* after a failure; otherwise until the next purge */
+    unsigned unreached;   /* in a row */
+    uint64_t connections; /* made so far */
+    bool failed;          /* to be taken down at the end of the turn */
 };
 
 /* transaction.c: begins one where there is something to do and nothing under way. */

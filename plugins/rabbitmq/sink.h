@@ -10,6 +10,7 @@
 #define IDEM_RABBITMQ_SINK_H
 
 #include "address.h"
+#include "http/observation.h"
 #include "parcel.h"
 
 struct idem_sink;
@@ -34,6 +35,9 @@ struct idem_sink_ops {
 
     /* What the line waits for, in words; NULL: for nothing of the sink's. */
     const char *(*waits_for)(const struct idem_sink *sink);
+
+    /* What is to be told of its connection. */
+    void (*observe)(const struct idem_sink *sink, struct idem_observed_end *end);
 
     /* The worker ends: closes the connection. What was not confirmed is the source's again. */
     void (*leave)(struct idem_sink *sink);

@@ -88,6 +88,9 @@ static void on_method(struct idem_worker *worker, const amqp_method_t *method) {
         fail(worker, "a message broke off");
     } else if (method->id == AMQP_BASIC_DELIVER_METHOD) {
         begin(worker, method->decoded);
+    } else if (method->id == AMQP_QUEUE_DECLARE_OK_METHOD) {
+        const amqp_queue_declare_ok_t *queue = method->decoded;
+        idem_glancing_queue(worker, queue->message_count, queue->consumer_count);
     } else if (method->id == AMQP_BASIC_CANCEL_METHOD) {
         fail(worker,
              "the broker cancelled the consumer: the queue is gone, or has moved");
@@ -201,5 +204,19 @@ void idem_source_cancel(struct idem_worker *worker) {
                       amqp_send_method(worker->source.link.connection, IDEM_LINK_CHANNEL,
                                        AMQP_BASIC_CANCEL_METHOD, &cancel))) {
         worker->source.failed = true;
+    }
+}
+
+/* Nobody waits for the answer: it comes between two deliveries. */
+void idem_source_ask(struct idem_worker *worker) {
+    const char *name = worker->options->config->bridge.source.queue;
+    amqp_queue_declare_t declare = {.queue = idem_rabbit_text(name), .passive = 1};
+    struct idem_end *source = &worker->source;
+    if (source->up && !source->failed && !worker->draining &&
+        idem_link_writable(&source->link) &&
+        !idem_link_ok(&source->link, "asking for the queue's length",
+                      amqp_send_method(source->link.connection, IDEM_LINK_CHANNEL,
+                                       AMQP_QUEUE_DECLARE_METHOD, &declare))) {
+        source->failed = true;
     }
 }

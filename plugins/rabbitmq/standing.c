@@ -31,16 +31,13 @@ static void add(struct text *text, const char *format, ...) {
 }
 
 static void add_states(struct text *text, const struct idem_worker *worker) {
-    size_t counts[IDEM_TRANSFER_STATE_COUNT] = {0};
-    const struct idem_parcel *parcel = NULL;
+    uint64_t counts[IDEM_TRANSFER_STATE_COUNT] = {0};
     const char *before = " (";
-    TAILQ_FOREACH(parcel, &worker->live, live) {
-        counts[parcel->transfer.state]++;
-    }
+    idem_parcels_count(worker, counts);
     add(text, "%zu messages under way", worker->live_count);
     for (int state = 0; state < IDEM_TRANSFER_STATE_COUNT; state++) {
         if (counts[state] > 0) {
-            add(text, "%s%zu %s", before, counts[state],
+            add(text, "%s%" PRIu64 " %s", before, counts[state],
                 idem_transfer_state_name((enum idem_transfer_state)state));
             before = ", ";
         }

@@ -283,10 +283,15 @@ static enum idem_code start(struct idem_worker *worker, uint64_t incarnation,
     if (code == IDEM_OK) {
         code = open_receiver(worker, incarnation, error);
     }
-    if (code == IDEM_OK && watch_store(worker) != IDEM_OK) {
+    if (code == IDEM_OK &&
+        (watch_store(worker) != IDEM_OK || idem_glancing_init(worker) != IDEM_OK)) {
         code = idem_error_set(error, IDEM_ERR_NOMEM, 0, "out of memory");
     }
-    return code == IDEM_OK ? start_ends(worker, error) : code;
+    if (code == IDEM_OK) {
+        code = start_ends(worker, error);
+    }
+    idem_glancing_look(worker);
+    return code;
 }
 
 enum idem_code idem_worker_open(struct idem_worker **worker,
@@ -295,7 +300,8 @@ enum idem_code idem_worker_open(struct idem_worker **worker,
                                 struct idem_error *error) {
     struct idem_worker *opened = calloc(1, sizeof *opened);
     *worker = NULL;
-    if (opened == NULL || pthread_mutex_init(&opened->mailbox, NULL) != 0) {
+    if (opened == NULL || pthread_mutex_init(&opened->mailbox, NULL) != 0 ||
+        pthread_mutex_init(&opened->glancing.lock, NULL) != 0) {
         free(opened);
         return idem_error_set(error, IDEM_ERR_NOMEM, 0, "out of memory");
     }
@@ -344,6 +350,7 @@ static void free_events(struct idem_worker *worker) {
     free_event(worker->deadline);
     free_event(worker->watch);
     free_event(worker->pulse);
+    idem_glancing_fini(worker);
     if (worker->notice_fd >= 0) {
         (void)close(worker->notice_fd);
     }
@@ -387,5 +394,6 @@ void idem_worker_close(struct idem_worker *worker) {
         free(worker->new_config);
     }
     (void)pthread_mutex_destroy(&worker->mailbox);
+    (void)pthread_mutex_destroy(&worker->glancing.lock);
     free(worker);
 }

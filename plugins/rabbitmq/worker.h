@@ -4,6 +4,7 @@
 #ifndef IDEM_RABBITMQ_WORKER_H
 #define IDEM_RABBITMQ_WORKER_H
 
+#include "http/observation.h"
 #include "options.h"
 
 struct idem_worker;
@@ -35,6 +36,10 @@ void idem_worker_reload(struct idem_worker *worker, struct idem_config *config);
 
 /* From any thread: say in the log what is under way, and what it waits for. */
 void idem_worker_report(struct idem_worker *worker);
+
+/* Adds what is known of it to what is observed. Any thread, while it is open; waits for nobody. */
+void idem_worker_observe(struct idem_worker *worker,
+                         struct idem_observation *observation);
 
 /* Writes the final figures to the log. Blocks on the store. NULL is accepted. */
 void idem_worker_close(struct idem_worker *worker);

@@ -4,6 +4,7 @@
 #define IDEM_RABBITMQ_WORKER_STATE_H
 
 #include "end.h"
+#include "glance.h"
 #include "options.h"
 #include "sink.h"
 #include "worker.h"
@@ -45,6 +46,7 @@ struct idem_worker {
     size_t live_count;
     size_t idle_count; /* of the live ones, those that only wait: HELD, WAITING */
     struct idem_transfer_counts counts;
+    struct idem_glancing glancing;
     amqp_pool_t scratch;
     bool draining;
     bool leaving;
@@ -60,6 +62,8 @@ struct idem_worker {
 struct idem_parcel *idem_parcel_take(struct idem_worker *worker);
 void idem_parcel_rest(struct idem_worker *worker, struct idem_parcel *parcel);
 void idem_parcels_free(struct idem_worker *worker);
+/* Adds those in use to the number for their state, of IDEM_TRANSFER_STATE_COUNT. */
+void idem_parcels_count(const struct idem_worker *worker, uint64_t *by_state);
 void idem_parcel_join_line(struct idem_parcel *parcel, bool in_front);
 void idem_parcel_leave_line(struct idem_parcel *parcel);
 
@@ -77,6 +81,8 @@ void idem_source_lost(struct idem_worker *worker);
 void idem_source_flush(struct idem_worker *worker);
 void idem_source_reject(struct idem_worker *worker, struct idem_parcel *parcel);
 void idem_source_cancel(struct idem_worker *worker);
+void idem_source_ask(
+    struct idem_worker *worker); /* how many messages wait in the queue */
 
 /* standing.c: what the messages wait for, in the log: when it was asked for, and when nothing moves. */
 void idem_standing_report(struct idem_worker *worker);

@@ -4,6 +4,7 @@
 #include "files.h"
 #include "process.h"
 #include "rabbitmq.h"
+#include "redis.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ struct bridge {
     char path[FILES_PATH_MAX + 16];
     char program[FILES_PATH_MAX + 16];
     unsigned port;
+    unsigned http_port;
     pid_t pid; /* 0: not running */
     struct bridge *next;
 };
@@ -36,14 +38,32 @@ static void find_program(struct bridge *bridge) {
     }
 }
 
+static void replace(char **text, const char *what, const char *by) {
+    char *replaced = files_replace(*text, what, by);
+    free(*text);
+    *text = replaced;
+}
+
+/* Where nobody wants the web server there is none: its port is everybody's. */
 void bridge_configure(struct bridge *bridge, const char *config) {
     char port[16];
+    char http_port[16];
+    bool silent = strstr(config, "http:") == NULL;
+    size_t size = strlen(config) + 64;
+    char *text = malloc(size);
+    assert_non_null(text);
+    (void)snprintf(text, size, "%s%s", config, silent ? "http: {listen: off}\n" : "");
     (void)snprintf(port, sizeof port, "%u", bridge->port);
-    char *with_port = files_replace(config, "@PORT@", port);
-    char *text = files_replace(with_port, "@DIR@", bridge->dir);
+    (void)snprintf(http_port, sizeof http_port, "%u", bridge->http_port);
+    replace(&text, "@PORT@", port);
+    replace(&text, "@HTTP@", http_port);
+    replace(&text, "@DIR@", bridge->dir);
     files_write(bridge->dir, "idem.yaml", text);
-    free(with_port);
     free(text);
+}
+
+unsigned bridge_http_port(const struct bridge *bridge) {
+    return bridge->http_port;
 }
 
 static struct bridge *create(const char *config, unsigned port) {
@@ -52,6 +72,7 @@ static struct bridge *create(const char *config, unsigned port) {
     bridge->next = bridges;
     bridges = bridge;
     bridge->port = port != 0 ? port : rabbitmq_port();
+    bridge->http_port = redis_free_port();
     files_make_dir(bridge->dir);
     (void)snprintf(bridge->log, sizeof bridge->log, "%s/log", bridge->dir);
     (void)snprintf(bridge->path, sizeof bridge->path, "%s/idem.yaml", bridge->dir);

@@ -10,14 +10,16 @@
 struct bridge;
 struct rabbitmq;
 
-/* Writes the configuration and starts the bridge. In the text @PORT@ is RabbitMQ's port, @DIR@ the bridge's
- * own directory; port 0 stands for RabbitMQ's own. Does not wait. */
+/* Writes the configuration and starts the bridge. In the text @PORT@ is RabbitMQ's port, @HTTP@ a free one for
+ * its web server, which is off where the text does not speak of it, @DIR@ the bridge's own directory; port 0
+ * stands for RabbitMQ's own. Does not wait. */
 struct bridge *bridge_start(const char *config, unsigned port);
 
 /* Starts it again, with what is in its directory. */
 void bridge_restart(struct bridge *bridge);
 
 void bridge_configure(struct bridge *bridge, const char *config);
+unsigned bridge_http_port(const struct bridge *bridge);
 void bridge_signal(struct bridge *bridge, int signal_number);
 
 /* Processor time that it has used so far. */

@@ -36,13 +36,25 @@ static const struct idem_schema_row rows[] = {
      .meaning = "The memory that they may take, and the repeats that wait with them."},
     {.path = "http",
      .type = IDEM_SCHEMA_SECTION,
-     .meaning = "The bridge's own web server, for metrics and health."},
+     .meaning = "The bridge's own web server: a page, metrics, health. It only reads."},
     {.path = "http.listen",
      .type = IDEM_SCHEMA_LISTEN,
      .fallback = "127.0.0.1:9477",
      .offset = CONFIG(http.listen),
-     .meaning = "`ADDRESS:PORT`; an IPv6 address in brackets. It has no access control: "
-                "keep it on the loopback or behind a proxy."},
+     .meaning =
+         "`ADDRESS:PORT`, an IPv6 address in brackets, or `off`. An address that is "
+         "not of the loopback needs `token_file`. Where the file says nothing and "
+         "the port is taken, by another bridge for example, the bridge runs "
+         "without; a port that the file names must be free."},
+    {.path = "http.token_file",
+     .type = IDEM_SCHEMA_TEXT,
+     .absent = "nobody is asked",
+     .min = 1,
+     .max = 4000,
+     .offset = CONFIG(http.token_file),
+     .meaning = "File whose first line, 16 bytes at least, is the token that clients "
+                "send: `Authorization: Bearer TOKEN`. The health checks and the empty "
+                "page need none."},
     {.path = "log", .type = IDEM_SCHEMA_SECTION, .meaning = "What is logged, and how."},
     {.path = "log.format",
      .type = IDEM_SCHEMA_WORD,

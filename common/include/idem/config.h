@@ -67,7 +67,9 @@ struct idem_config {
         unsigned workers;
     } bridge;
     struct {
-        char *listen;
+        char *listen;      /* ADDRESS:PORT; NULL: off */
+        bool listen_given; /* false: it is the default, and may be taken by another */
+        char *token_file;  /* NULL: nobody is asked for a token */
     } http;
     struct {
         int64_t sys_interval_ms; /* how often figures go to $SYS/broker/idem/; 0: never */

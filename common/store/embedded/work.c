@@ -3,7 +3,7 @@
  * entail. All of it without the mutex, but for moments. */
 #include "store/embedded/embedded.h"
 
-#include "store/little.h"
+#include "base/little.h"
 
 #include <idem/clock.h>
 

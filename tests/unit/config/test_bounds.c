@@ -69,7 +69,7 @@ static void texts_have_a_longest(void **state) {
          255, "256 bytes long; at most 255 are possible"},
         {"bridge: {sink: {url: 'amqp://h'}, source: {queue: q, url: 'amqp://", "'}}\n",
          4096 - 7, "longer than 4096 bytes"},
-        {"http: {listen: '", ":1'}\n", 255, "is not ADDRESS:PORT"},
+        {"http: {token_file: t, listen: '", ":1'}\n", 255, "is not ADDRESS:PORT"},
     };
     (void)state;
     char *url = with_length("store: {url: 'embedded:///", 4096, "'}\n");
@@ -157,13 +157,20 @@ static void as_many_rules_as_promised_are_taken(void **state) {
 
 static void addresses_name_a_host_and_a_port(void **state) {
     static const struct pair pairs[] = {
-        {"http: {listen: 'h:1'}\n", "http: {listen: ':1'}\n", "is not ADDRESS:PORT"},
-        {"http: {listen: 'h:65535'}\n", "http: {listen: 'h:65536'}\n", "is not ADDRESS"},
-        {"http: {listen: 'h:1'}\n", "http: {listen: 'h:0'}\n", "is not ADDRESS:PORT"},
-        {"http: {listen: 'h:1'}\n", "http: {listen: 'h:'}\n", "is not ADDRESS:PORT"},
-        {"http: {listen: 'h:80'}\n", "http: {listen: 'h:80/x'}\n", "is not ADDRESS:PORT"},
-        {"http: {listen: 'h:80'}\n", "http: {listen: 'h:80x'}\n", "is not ADDRESS:PORT"},
-        {"http: {listen: 'h:80'}\n", "http: {listen: 'u@h:80'}\n", "is not ADDRESS:PORT"},
+        {"http: {listen: 'localhost:1'}\n", "http: {listen: ':1'}\n",
+         "is not ADDRESS:PORT"},
+        {"http: {listen: 'localhost:65535'}\n", "http: {listen: 'h:65536'}\n",
+         "is not ADDRESS"},
+        {"http: {listen: 'localhost:1'}\n", "http: {listen: 'h:0'}\n",
+         "is not ADDRESS:PORT"},
+        {"http: {listen: 'localhost:1'}\n", "http: {listen: 'h:'}\n",
+         "is not ADDRESS:PORT"},
+        {"http: {listen: 'localhost:80'}\n", "http: {listen: 'h:80/x'}\n",
+         "is not ADDRESS:PORT"},
+        {"http: {listen: 'localhost:80'}\n", "http: {listen: 'h:80x'}\n",
+         "is not ADDRESS:PORT"},
+        {"http: {listen: 'localhost:80'}\n", "http: {listen: 'u@h:80'}\n",
+         "is not ADDRESS:PORT"},
         {"http: {listen: '[::1]:80'}\n", "http: {listen: '[::1:80'}\n", "is not ADDRESS"},
         {"http: {listen: '[::1]:80'}\n", "http: {listen: '[]:80'}\n", "is not ADDRESS"},
     };

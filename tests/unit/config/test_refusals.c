@@ -269,14 +269,29 @@ static void urls_and_addresses_without_telling_passwords(void **state) {
          "bridge: {source: {url: 'amqp://'}}\n"},
         {"1: http.listen: '9477' is not ADDRESS:PORT; write for example 127.0.0.1:9477 "
          "or "
-         "[::1]:9477",
+         "[::1]:9477, or off",
          "http: {listen: 9477}\n"},
         {"1: http.listen: '::1:9477' is not ADDRESS:PORT; write for example "
-         "127.0.0.1:9477 or [::1]:9477",
+         "127.0.0.1:9477 or [::1]:9477, or off",
          "http: {listen: '::1:9477'}\n"},
         {"1: http.listen: '127.0.0.1:65536' is not ADDRESS:PORT; write for example "
-         "127.0.0.1:9477 or [::1]:9477",
+         "127.0.0.1:9477 or [::1]:9477, or off",
          "http: {listen: '127.0.0.1:65536'}\n"},
+    };
+    (void)state;
+    ASSERT_ALL_REFUSED(mistakes);
+}
+
+static void addresses_that_others_can_reach_need_a_token(void **state) {
+#define NEEDS_TOKEN                                                                      \
+    "1: http.listen: others than this machine could read it; name a file with a token "  \
+    "in http.token_file, or keep to the loopback (127.0.0.1, [::1], localhost)"
+    static const struct mistake mistakes[] = {
+        {NEEDS_TOKEN, "http: {listen: '0.0.0.0:9477'}\n"},
+        {NEEDS_TOKEN, "http: {listen: '[::]:9477'}\n"},
+        {NEEDS_TOKEN, "http: {listen: '128.0.0.1:9477'}\n"},
+        {NEEDS_TOKEN, "http: {listen: 'localhost.example:9477'}\n"},
+        {NEEDS_TOKEN, "http: {listen: '127.0.0.1.example:9477'}\n"},
     };
     (void)state;
     ASSERT_ALL_REFUSED(mistakes);
@@ -427,6 +442,7 @@ int main(void) {
         cmocka_unit_test(extractors_and_their_lists),
         cmocka_unit_test(matches),
         cmocka_unit_test(urls_and_addresses_without_telling_passwords),
+        cmocka_unit_test(addresses_that_others_can_reach_need_a_token),
         cmocka_unit_test(store_urls_without_telling_passwords),
         cmocka_unit_test(sinks_that_mix_two_kinds),
         cmocka_unit_test(documents_that_are_out_of_bounds),

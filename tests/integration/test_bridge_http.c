@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: MIT
+ * The bridge's web server: what it tells, to whom, and what it does with those who mean it ill. */
+#include "bridge.h"
+#include "files.h"
+#include "http.h"
+#include "process.h"
+#include "proxy.h"
+#include "rabbitmq.h"
+#include "redis.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define STORE "instance: edge-1\nstore: {url: 'memory:'}\n"
+#define ENDS                                                                             \
+    "bridge:\n"                                                                          \
+    "  source: {url: 'amqp://127.0.0.1:@PORT@', queue: in}\n"                            \
+    "  sink: {url: 'amqp://127.0.0.1:@PORT@', routing_key: out}\n"                       \
+    "  quarantine: {exchange: aside}\n"                                                  \
+    "  declare: true\n"
+#define RULE                                                                             \
+    "rules:\n  - name: orders\n    match: {queue: in}\n    key: message-id\n"            \
+    "    scope: rule\n    fingerprint: payload\n"
+#define HTTP "http: {listen: '127.0.0.1:@HTTP@'}\n"
+
+#define GUESTS_MAX 64 /* connections that the server has at once */
+#define STAY_NS    (INT64_C(10) * 1000000000) /* how long each may last */
+
+static struct rabbitmq *client;
+static struct proxy *proxy;
+static struct redis_server redis;
+
+static int set_up(void **state) {
+    (void)state;
+    client = rabbitmq_connect();
+    rabbitmq_queue(client, "in", NULL);
+    rabbitmq_queue(client, "out", NULL);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    rabbitmq_disconnect(client);
+    proxy_stop(proxy);
+    proxy = NULL;
+    redis_remove(&redis);
+    return bridge_tidy(state);
+}
+
+static void publish(const char *id, const char *body) {
+    rabbitmq_publish(client, &(struct rabbitmq_message){
+                                 .routing_key = "in", .body = body, .message_id = id});
+}
+
+static unsigned start(struct bridge **bridge, const char *config) {
+    *bridge = bridge_start(config, 0);
+    http_await(bridge_http_port(*bridge), "/readyz", 200);
+    return bridge_http_port(*bridge);
+}
+
+/* The whole part of the value behind "NAME "; -1: there is none. */
+static long figure(unsigned port, const char *name) {
+    char wanted[160];
+    char *text = http_body(port, "/metrics", 200);
+    (void)snprintf(wanted, sizeof wanted, "\n%s ", name);
+    const char *at = strstr(text, wanted);
+    long value = at != NULL ? strtol(at + strlen(wanted), NULL, 10) : -1;
+    free(text);
+    return value;
+}
+
+static void await_figure(unsigned port, const char *name, long value) {
+    int64_t deadline = testing_deadline();
+    for (long now = -1; now != value; testing_pause()) {
+        now = figure(port, name);
+        if (now != value && testing_remaining_ms(deadline) == 0) {
+            fail_msg("%s is %ld, not %ld", name, now, value);
+        }
+    }
+}
+
+static void assert_holds(unsigned port, const char *path, int status, const char *text) {
+    char *body = http_body(port, path, status);
+    if (strstr(body, text) == NULL) {
+        fail_msg("%s: no %s in %s", path, text, body);
+    }
+    free(body);
+}
+
+static void figures_tell_what_became_of_the_messages(void **state) {
+    struct bridge *bridge;
+    (void)state;
+    unsigned port = start(&bridge, STORE ENDS RULE HTTP);
+    for (int copy = 0; copy < 3; copy++) {
+        publish("A", "one");
+        publish("B", "two");
+    }
+    publish("A", "another");
+    await_figure(port, "idem_source_settled_total", 7);
+    assert_int_equal(
+        figure(port, "idem_messages_total{rule=\"orders\",verdict=\"deliver\"}"), 2);
+    assert_int_equal(
+        figure(port, "idem_messages_total{rule=\"orders\",verdict=\"drop\"}"), 4);
+    assert_int_equal(
+        figure(port, "idem_message_reasons_total{rule=\"orders\",reason=\"conflict\"}"),
+        1);
+    assert_int_equal(figure(port, "idem_delivered_total"), 2);
+    assert_int_equal(figure(port, "idem_quarantined_total"), 1);
+    assert_true(figure(port, "idem_store_operation_seconds_count{operation=\"claim\"}") >=
+                7);
+    assert_int_equal(
+        figure(port, "idem_store_operation_seconds_count{operation=\"complete\"}"), 2);
+    await_figure(port, "idem_store_keys", 2);
+    await_figure(port, "idem_source_queue_consumers", 1);
+    assert_holds(port, "/api/stats", 200, "\"reason\":\"conflict\"");
+    assert_holds(port, "/api/stats", 200, "\"count\":2}");
+    bridge_stop(bridge, 0);
+}
+
+static void messages_on_their_way_are_seen_by_state_and_age(void **state) {
+    struct bridge *bridge;
+    (void)state;
+    unsigned port = start(&bridge, STORE ENDS RULE HTTP);
+    rabbitmq_delete_queue(client, "out"); /* unroutable: it waits */
+    publish("A", "one");
+    await_figure(port, "idem_in_flight_messages{state=\"waiting\"}", 1);
+    assert_true(figure(port, "idem_unroutable_total") > 0);
+    await_figure(port, "idem_oldest_unacknowledged_seconds", 1);
+    bridge_kill(bridge);
+}
+
+static void prometheus_accepts_the_figures(void **state) {
+    struct bridge *bridge;
+    char dir[FILES_PATH_MAX];
+    char command[FILES_PATH_MAX + 64];
+    char log[FILES_PATH_MAX + 16];
+    int status = -1;
+    (void)state;
+    unsigned port = start(&bridge, STORE ENDS RULE HTTP);
+    publish("A", "one");
+    await_figure(port, "idem_source_settled_total", 1);
+    char *text = http_body(port, "/metrics", 200);
+    files_make_dir(dir);
+    files_write(dir, "metrics", text);
+    (void)snprintf(log, sizeof log, "%s/log", dir);
+    (void)snprintf(command, sizeof command, "promtool check metrics <%s/metrics", dir);
+    const char *argv[] = {"/bin/sh", "-c", command, NULL};
+    struct process_options options = {argv, NULL, log};
+    assert_true(process_wait(process_start(&options), &status));
+    char *said = files_read(log);
+    if (status != 0 || said[0] != '\0') {
+        fail_msg("promtool: %d %s", status, said);
+    }
+    free(said);
+    free(text);
+    files_remove_dir(dir);
+    bridge_stop(bridge, 0);
+}
+
+static void readiness_names_what_is_not_there(void **state) {
+    char config[2048];
+    (void)state;
+    proxy = proxy_start(rabbitmq_port());
+    redis_start(&redis, NULL);
+    (void)snprintf(config, sizeof config,
+                   "instance: edge-1\n"
+                   "store: {url: 'redis://127.0.0.1:%u'}\n"
+                   "bridge:\n"
+                   "  source: {url: 'amqp://127.0.0.1:@PORT@', queue: in}\n"
+                   "  sink: {url: 'amqp://127.0.0.1:%u', routing_key: out}\n" RULE HTTP,
+                   redis.port, proxy_port(proxy));
+    struct bridge *bridge;
+    unsigned port = start(&bridge, config);
+    assert_holds(port, "/readyz", 200, "{\"ready\":true,\"missing\":[]}");
+    proxy_refuse(proxy, true);
+    proxy_cut(proxy);
+    http_await(port, "/readyz", 503);
+    assert_holds(port, "/readyz", 503, "{\"ready\":false,\"missing\":[\"sink\"]}");
+    assert_holds(port, "/metrics", 200, "idem_connection_up{end=\"sink\"} 0");
+    assert_holds(port, "/metrics", 200, "idem_connection_up{end=\"source\"} 1");
+    assert_holds(port, "/healthz", 200, "ok\n");
+    proxy_refuse(proxy, false);
+    http_await(port, "/readyz", 200);
+    assert_holds(port, "/metrics", 200, "idem_reconnections_total{end=\"sink\"} 1");
+    redis_stop(&redis);
+    publish("A", "one"); /* finds out */
+    http_await(port, "/readyz", 503);
+    assert_holds(port, "/readyz", 503, "\"missing\":[\"store\"]");
+    await_figure(port, "idem_unprotected_total", 1);
+    assert_holds(port, "/metrics", 200, "\nidem_store_up 0\n");
+    bridge_kill(bridge);
+}
+
+static void only_reading_is_possible(void **state) {
+    static const char *const methods[] = {"POST", "PUT", "DELETE", "OPTIONS", "PATCH"};
+    static const char *const paths[] = {"/healthz", "/readyz", "/metrics", "/api/stats"};
+    struct bridge *bridge;
+    (void)state;
+    unsigned port = start(&bridge, STORE ENDS RULE HTTP);
+    for (size_t path = 0; path < 4; path++) {
+        for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+            struct http_reply reply = http_ask(port, methods[i], paths[path], NULL);
+            assert_int_equal(reply.status, 405);
+            assert_non_null(strstr(reply.headers, "\r\nAllow: GET, HEAD\r\n"));
+            http_free(&reply);
+        }
+        struct http_reply get = http_get(port, paths[path]);
+        struct http_reply head = http_ask(port, "HEAD", paths[path], NULL);
+        assert_int_equal(head.status, get.status);
+        assert_string_equal(head.body, "");
+        assert_non_null(strstr(head.headers, "\r\nContent-Length: "));
+        assert_non_null(strstr(get.headers, "\r\nX-Content-Type-Options: nosniff\r\n"));
+        http_free(&get);
+        http_free(&head);
+    }
+    static const char *const nowhere[] = {
+        "/api", "/metrics/", "/..", "//metrics", "/%6detrics", "/api/stats%00", "*"};
+    for (size_t i = 0; i < sizeof nowhere / sizeof nowhere[0]; i++) {
+        struct http_reply reply = http_get(port, nowhere[i]);
+        assert_true(reply.status == 404 || reply.status == 421);
+        http_free(&reply);
+    }
+    assert_holds(port, "/metrics?x=1", 200, "idem_build_info");
+    bridge_stop(bridge, 0);
+}
+
+static void only_this_machine_is_a_host_without_a_token(void **state) {
+    struct bridge *bridge;
+    (void)state;
+    unsigned port = start(&bridge, STORE ENDS RULE HTTP);
+    static const struct {
+        const char *headers;
+        int status;
+    } cases[] = {
+        {"Host: localhost:80\r\n", 200},    {"Host: 127.0.0.1\r\n", 200},
+        {"Host: [::1]:9477\r\n", 200},      {"Host: evil.example\r\n", 421},
+        {"Host: evil.example:80\r\n", 421}, {"Host: 10.0.0.1\r\n", 421},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct http_reply reply = http_ask(port, "GET", "/api/stats", cases[i].headers);
+        assert_int_equal(reply.status, cases[i].status);
+        http_free(&reply);
+    }
+    bridge_stop(bridge, 0);
+}
+
+static void a_token_guards_what_is_worth_reading(void **state) {
+    char config[2048];
+    char dir[FILES_PATH_MAX];
+    struct bridge *bridge;
+    (void)state;
+    files_make_dir(dir);
+    files_write(dir, "token", "0123456789abcdef-secret\nsecond line\n");
+    (void)snprintf(config, sizeof config,
+                   STORE ENDS RULE
+                   "http: {listen: '0.0.0.0:@HTTP@', token_file: '%s/token'}\n",
+                   dir);
+    unsigned port = start(&bridge, config); /* /readyz needs none */
+    static const struct {
+        const char *path;
+        const char *headers;
+        int status;
+    } cases[] = {
+        {"/metrics", "Host: bridge.example\r\n", 401},
+        {"/api/stats", "Authorization: Bearer wrong\r\n", 401},
+        {"/api/stats", "Authorization: Bearer 0123456789abcdef-secret\r\n", 200},
+        {"/metrics", "authorization: bearer 0123456789abcdef-secret\r\n", 200},
+        {"/healthz", "Host: bridge.example\r\n", 200},
+        {"/nothing", "Host: bridge.example\r\n", 404},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct http_reply reply = http_ask(port, "GET", cases[i].path, cases[i].headers);
+        assert_int_equal(reply.status, cases[i].status);
+        assert_null(strstr(reply.text, "secret"));
+        http_free(&reply);
+    }
+    struct http_reply reply = http_get(port, "/metrics");
+    assert_non_null(strstr(reply.headers, "\r\nWWW-Authenticate: Bearer "));
+    http_free(&reply);
+    files_remove_dir(dir);
+    bridge_stop(bridge, 0);
+}
+
+static char *of_bytes(size_t length, const char *before, char filler, const char *after) {
+    char *text = malloc(strlen(before) + length + strlen(after) + 1);
+    assert_non_null(text);
+    char *at = stpcpy(text, before);
+    memset(at, filler, length);
+    (void)strcpy(at + length, after);
+    return text;
+}
+
+static void requests_are_bounded_and_rubbish_is_refused(void **state) {
+    struct bridge *bridge;
+    (void)state;
+    unsigned port = start(&bridge, STORE ENDS RULE HTTP);
+    char *rubbish[] = {
+        of_bytes(20000, "GET /", 'a', " HTTP/1.1\r\n\r\n"),
+        of_bytes(20000, "GET / HTTP/1.1\r\nX: ", 'a', "\r\n\r\n"),
+        of_bytes(30000, "", '\n', "\r\n"),
+        of_bytes(30000, "", 'x', ""),
+        of_bytes(30000, "GET / HTTP/1.1\r\n", ':', "\r\n\r\n"),
+        of_bytes(5000, "POST /metrics HTTP/1.1\r\nContent-Length: 5000\r\n\r\n", 'x', ""),
+        of_bytes(1, "POST / HTTP/1.1\r\nContent-Length: 99999999999999999999", '9',
+                 "\r\n\r\n"),
+        of_bytes(1, "GET / HTTP/1.1\r\nContent-Length: -", '1', "\r\n\r\n"),
+        of_bytes(1, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffff", 'f',
+                 "\r\n"),
+        of_bytes(1, "BREW /metrics HTTP/1.", '1', "\r\n\r\n"),
+        of_bytes(1, "GET http://[ HTTP/1.", '1', "\r\n\r\n"),
+        of_bytes(1, "CONNECT a:1 HTTP/1.", '1', "\r\n\r\n"),
+        of_bytes(9, "\x16\x03\x01\x02", '\xff', "\r\n\r\n"), /* TLS */
+        of_bytes(1, "GET / HTTP/9.", '9', "\r\n\r\n"),
+    };
+    for (size_t i = 0; i < sizeof rubbish / sizeof rubbish[0]; i++) {
+        struct http_reply reply = http_exchange(port, rubbish[i], strlen(rubbish[i]));
+        assert_true(reply.status == 0 || reply.status >= 400);
+        http_free(&reply);
+        free(rubbish[i]);
+    }
+    assert_holds(port, "/healthz", 200, "ok\n");
+    publish("A", "one");
+    assert_string_equal(rabbitmq_take(client, "out"), "one");
+    bridge_stop(bridge, 0);
+}
+
+/* Sends a byte of a request that never ends on each connection that is still there. */
+static size_t trickle(int *fds, size_t count) {
+    size_t open = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct pollfd readable = {.fd = fds[i], .events = POLLIN};
+        if (fds[i] >= 0 && poll(&readable, 1, 0) == 1) {
+            (void)close(fds[i]); /* the server has no more patience */
+            fds[i] = -1;
+        }
+        if (fds[i] >= 0) {
+            (void)send(fds[i], "G", 1, MSG_NOSIGNAL);
+            open++;
+        }
+    }
+    return open;
+}
+
+static void a_crowd_that_says_little_is_shown_out_and_keeps_no_message(void **state) {
+    int fds[GUESTS_MAX];
+    struct bridge *bridge;
+    (void)state;
+    unsigned port = start(&bridge, STORE ENDS RULE HTTP);
+    for (size_t i = 0; i < GUESTS_MAX; i++) {
+        fds[i] = http_connect(port);
+        assert_true(fds[i] >= 0);
+    }
+    (void)trickle(fds, GUESTS_MAX);
+    publish("A", "one");
+    assert_string_equal(rabbitmq_take(client, "out"), "one");
+    int64_t deadline = testing_deadline() + STAY_NS;
+    while (trickle(fds, GUESTS_MAX) > 0) {
+        assert_int_not_equal(testing_remaining_ms(deadline), 0);
+        testing_pause();
+    }
+    assert_holds(port, "/healthz", 200, "ok\n");
+    bridge_stop(bridge, 0);
+}
+
+static void a_port_that_was_asked_for_must_be_free(void **state) {
+    struct bridge *first;
+    char config[2048];
+    (void)state;
+    unsigned port = start(&first, STORE ENDS RULE HTTP);
+    (void)snprintf(config, sizeof config,
+                   STORE ENDS RULE "http: {listen: '127.0.0.1:%u'}\n", port);
+    struct bridge *second;
+    assert_int_equal(bridge_run(&second, config, NULL), 1);
+    bridge_await(second, "choose another port, or off", 1);
+    bridge_stop(first, 0);
+}
+
+static void two_bridges_that_ask_for_none_both_deliver(void **state) {
+    (void)state;
+    struct bridge *first = bridge_start(STORE ENDS RULE "# http: by default\n", 0);
+    bridge_await(first, "bridge.started", 1);
+    struct bridge *second = bridge_start(STORE ENDS RULE "# http: by default\n", 0);
+    bridge_await(second, "http.none: no page and no metrics: 127.0.0.1:9477", 1);
+    bridge_await(second, "bridge.started", 1);
+    bridge_stop(first, 0);
+    publish("A", "one");
+    assert_string_equal(rabbitmq_take(client, "out"), "one");
+    bridge_stop(second, 0);
+}
+
+static void expect_refused(const char *dir, const char *name, const char *text) {
+    struct bridge *bridge;
+    char config[2048];
+    (void)snprintf(config, sizeof config,
+                   STORE ENDS RULE
+                   "http: {listen: '0.0.0.0:@HTTP@', token_file: '%s/%s'}\n",
+                   dir, name);
+    assert_int_equal(bridge_run(&bridge, config, "--check"), 2);
+    bridge_await(bridge, text, 1);
+}
+
+static void tokens_that_are_none_are_refused_by_the_check(void **state) {
+    char dir[FILES_PATH_MAX];
+    struct bridge *bridge;
+    (void)state;
+    files_make_dir(dir);
+    files_write(dir, "short", "0123456789abcde\n");
+    files_write(dir, "empty", "\n");
+    expect_refused(dir, "short", "a token has 16 bytes at least");
+    expect_refused(dir, "empty", "http.token_file: ");
+    expect_refused(dir, "absent", "No such file");
+    assert_int_equal(bridge_run(&bridge,
+                                STORE ENDS RULE "http: {listen: '0.0.0.0:@HTTP@'}\n",
+                                "--check"),
+                     2);
+    bridge_await(bridge, "others than this machine could read it", 1);
+    files_remove_dir(dir);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(figures_tell_what_became_of_the_messages),
+        TEST(messages_on_their_way_are_seen_by_state_and_age),
+        TEST(prometheus_accepts_the_figures),
+        TEST(readiness_names_what_is_not_there),
+        TEST(only_reading_is_possible),
+        TEST(only_this_machine_is_a_host_without_a_token),
+        TEST(a_token_guards_what_is_worth_reading),
+        TEST(requests_are_bounded_and_rubbish_is_refused),
+        TEST(a_crowd_that_says_little_is_shown_out_and_keeps_no_message),
+        TEST(a_port_that_was_asked_for_must_be_free),
+        TEST(two_bridges_that_ask_for_none_both_deliver),
+        TEST(tokens_that_are_none_are_refused_by_the_check),
+    };
+    int status = 0;
+    if (rabbitmq_cannot_run(&status)) {
+        return status;
+    }
+    return rabbitmq_done(cmocka_run_group_tests(tests, NULL, NULL));
+}
