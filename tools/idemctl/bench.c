@@ -30,7 +30,7 @@
 static const char help[] =
     "usage: idemctl -c CONFIG bench [options]\n\n"
     "      --seconds N           how long (5)\n"
-    "      --depth N             claims on their way at the same time (64)\n"
+    "      --depth N             how many are on their way at once (64)\n"
     "      --relaxed             do not wait until each is durable\n";
 
 /* How often a latency was seen: logarithmic, with linear parts. */

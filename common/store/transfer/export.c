@@ -2,7 +2,7 @@
  * Writing an export. */
 #include <idem/transfer.h>
 
-#include "store/little.h"
+#include "base/little.h"
 #include "store/transfer/stream.h"
 
 #include <sodium.h>

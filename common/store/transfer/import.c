@@ -2,7 +2,7 @@
  * Reading an export, which may be anything. */
 #include <idem/transfer.h>
 
-#include "store/little.h"
+#include "base/little.h"
 #include "store/transfer/stream.h"
 
 #include <inttypes.h>
