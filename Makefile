@@ -126,6 +126,8 @@ install: all ## install into $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man3
 	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 docs/man/*.3 $(DESTDIR)$(PREFIX)/share/man/man3/
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -m 644 packaging/completion/idemctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/idem/
 	install -m 644 examples/*.yaml examples/*.conf examples/*.c $(DESTDIR)$(PREFIX)/share/doc/idem/examples/
 

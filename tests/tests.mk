@@ -28,8 +28,7 @@ LIBRARY_TESTS := $(patsubst tests/%.sh,$(BUILD)/tests/%,$(wildcard tests/library
 $(BUILD)/obj/tests/%.o: EXTRA_CFLAGS += $(TEST_CFLAGS)
 
 # The command is tested as its users call it.
-$(BUILD)/obj/tests/unit/idemctl/%.o: EXTRA_CFLAGS += -DIDEMCTL='"$(abspath $(BUILD)/idemctl)"'
-$(BUILD)/tests/unit/idemctl/test_idemctl: | $(BUILD)/idemctl
+$(filter $(BUILD)/tests/unit/idemctl/%,$(UNIT_TESTS)): | $(BUILD)/idemctl
 
 # For programs that fail their own allocations one after the other.
 WRAP_ALLOCATIONS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup

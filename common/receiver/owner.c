@@ -3,6 +3,7 @@
 #include "receiver/owner.h"
 
 #include <idem/clock.h>
+#include <idem/receiver.h>
 
 #include <sodium.h>
 
@@ -13,15 +14,20 @@ static uint64_t new_incarnation(void) {
 }
 
 /* The instance's name decides alone: neither secret nor rules, which may change between two starts. */
-struct idem_owner idem_owner_of(const char *instance, uint64_t incarnation) {
-    struct idem_owner owner = {0, incarnation != 0 ? incarnation : new_incarnation()};
+uint64_t idem_instance_number(const char *instance) {
+    uint64_t number = 0;
     struct idem_span name = idem_span_text(instance);
     struct idem_secret secret;
     struct idem_digest digest;
     idem_secret_default(&secret);
     idem_digest_of(&digest, &secret, IDEM_DOMAIN_OWNER, &name, 1);
-    for (size_t i = 0; i < sizeof owner.instance; i++) {
-        owner.instance |= (uint64_t)digest.bytes[i] << (8 * i);
+    for (size_t i = 0; i < sizeof number; i++) {
+        number |= (uint64_t)digest.bytes[i] << (8 * i);
     }
-    return owner;
+    return number;
+}
+
+struct idem_owner idem_owner_of(const char *instance, uint64_t incarnation) {
+    return (struct idem_owner){idem_instance_number(instance),
+                               incarnation != 0 ? incarnation : new_incarnation()};
 }

@@ -167,10 +167,31 @@ END
   kill "$broker" && wait "$broker" && broker= && return "$well"
 }
 
+# completes WORD...: what bash offers for the last word.
+completes() {
+  bash -c '. "$1/share/bash-completion/completions/idemctl"; shift
+    COMP_WORDS=(idemctl "$@"); COMP_CWORD=$#; _idemctl; printf "%s " "${COMPREPLY[@]}"' bash "$stage" "$@"
+}
+
+idemctl_is_completed_with_commands_options_and_rules() {
+  local help command
+  printf 'rules:\n  - name: orders\n  - {name: "own", match: {topic: a}}\n' >"$scratch/rules.yaml"
+  [ "$(completes ex)" = "explain export " ] &&
+    [ "$(completes list --st)" = "--state " ] &&
+    [ "$(completes list --state i)" = "in-doubt " ] &&
+    [ "$(completes -c "$scratch/rules.yaml" lookup "")" = "orders own " ] || return 1
+  help=$("$stage/bin/idemctl" --help)
+  for command in $(completes "" | tr ' ' '\n' | grep -v '^-'); do
+    grep -q "^  $command " <<<"$help" || return 1
+  done
+  [ "$(grep -c '^  [a-z]' <<<"$help")" = "$(completes "" | tr ' ' '\n' | grep -c '^[a-z]')" ]
+}
+
 tests=(the_version_and_the_soname_are_those_of_the_headers
   destdir_is_not_in_the_files_that_speak_of_paths
   each_header_compiles_alone_in_c_and_in_cpp
   every_function_can_be_linked_from_cpp
+  idemctl_is_completed_with_commands_options_and_rules
   a_cpp_program_runs_with_the_shared_library
   a_program_runs_without_the_shared_library
   the_plugin_shows_and_needs_no_symbol_of_the_library)

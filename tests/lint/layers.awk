@@ -8,7 +8,7 @@ BEGIN {
 
   split("span error clock log version", names, " ");       for (i in names) { layer[names[i]] = "base" }
   split("digest message number rule identity parameter", names, " "); for (i in names) { layer[names[i]] = "key" }
-  layer["result"] = "result"; layer["verdict"] = "decide"; layer["store"] = "store"
+  layer["result"] = "result"; layer["verdict"] = "decide"; layer["store"] = "store"; layer["transfer"] = "store"
   layer["receiver"] = "receiver"; layer["inbox"] = "receiver"; layer["sightings"] = "receiver"
   layer["config"] = "config"
 }

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,7 +58,13 @@ void process_program(char *path, size_t size, const char *name) {
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     assert_true(length > 0);
     self[length] = '\0';
-    (void)snprintf(path, size, "%s/%s", dirname(dirname(dirname(self))), name);
+    char *tests = NULL;
+    for (char *at = strstr(self, "/tests/"); at != NULL; at = strstr(at + 1, "/tests/")) {
+        tests = at;
+    }
+    assert_non_null(tests);
+    *tests = '\0';
+    (void)snprintf(path, size, "%s/%s", self, name);
 }
 
 unsigned process_logged(const char *log, const char *text) {

@@ -23,7 +23,7 @@ bool process_running(pid_t pid, int *status);
 /* Waits for the end of the child; after the deadline kills it and returns false. */
 bool process_wait(pid_t pid, int *status);
 
-/* BUILD/NAME, of the build that this test belongs to: BUILD/tests/KIND/test_x. path holds size bytes. */
+/* BUILD/NAME, of the build that this test belongs to: BUILD/tests/.../test_x. path holds size bytes. */
 void process_program(char *path, size_t size, const char *name);
 
 /* How often the text is in a log / waits until it is there that often. */

@@ -18,6 +18,16 @@ enum ctl_exit ctl_load(const struct ctl *ctl, struct idem_config *config) {
     return CTL_OK;
 }
 
+enum ctl_exit ctl_with_config(const struct ctl *ctl, ctl_task *task, void *arg) {
+    struct idem_config config;
+    enum ctl_exit result = ctl_load(ctl, &config);
+    if (result == CTL_OK) {
+        result = task(ctl, &config, arg);
+    }
+    idem_config_fini(&config);
+    return result;
+}
+
 enum ctl_exit ctl_check(const struct ctl *ctl, int argc, char **argv) {
     struct idem_config config;
     if (argc > 1) {

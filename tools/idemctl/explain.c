@@ -9,7 +9,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 
 static const char help[] =
     "usage: idemctl -c CONFIG explain -t TOPIC [options]\n\n"
@@ -22,10 +21,6 @@ static const char help[] =
     "      --correlation-id ID   --message-id ID    --queue NAME  --amqp  an AMQP "
     "message\n"
     "      --no-store            do not look into the store\n";
-
-static void add(struct json_object *report, const char *name, const char *value) {
-    (void)json_object_object_add(report, name, json_object_new_string(value));
-}
 
 /* Key values are bytes; what is not printable is shown as \xNN. */
 static void printable(struct idem_span value, char *out, size_t size) {
@@ -84,16 +79,6 @@ static void add_parts(struct json_object *report, const char *name,
     (void)json_object_object_add(report, name, list);
 }
 
-static void add_time(struct json_object *report, const char *name, int64_t ms) {
-    char text[32] = "";
-    time_t seconds = (time_t)(ms / 1000);
-    struct tm parts;
-    if (gmtime_r(&seconds, &parts) != NULL) {
-        (void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-    }
-    add(report, name, text);
-}
-
 /* How long this message would be remembered. */
 static void add_ttl(struct json_object *report, const struct idem_rule *rule,
                     const struct idem_message *message) {
@@ -103,7 +88,7 @@ static void add_ttl(struct json_object *report, const struct idem_rule *rule,
     (void)snprintf(text, sizeof text, "%lld %s from the %s copy",
                    (long long)(whole ? ttl_ms / 1000 : ttl_ms), whole ? "s" : "ms",
                    rule->ttl_from == IDEM_TTL_FROM_LAST ? "last" : "first");
-    add(report, "ttl", text);
+    ctl_add(report, "ttl", text);
 }
 
 struct looked_up {
@@ -170,33 +155,33 @@ static void add_verdict(struct json_object *report, const struct idem_rule *rule
         idem_decide(reason, rule != NULL ? &rule->policies : &none, false);
     (void)snprintf(text, sizeof text, "%s (%s)", idem_verdict_name(verdict),
                    idem_reason_name(reason));
-    add(report, "verdict", text);
+    ctl_add(report, "verdict", text);
 }
 
 static void add_record(struct json_object *report, const struct idem_record *record) {
     switch (record->state) {
     case IDEM_RECORD_NONE:
-        add(report, "store", "nothing recorded");
+        ctl_add(report, "store", "nothing recorded");
         return;
     case IDEM_RECORD_PENDING:
-        add(report, "store", "pending");
+        ctl_add(report, "store", "pending");
         break;
     case IDEM_RECORD_DONE:
-        add(report, "store", "done");
+        ctl_add(report, "store", "done");
         break;
     case IDEM_RECORD_SEQUENCE:
-        add(report, "store", "sequence");
+        ctl_add(report, "store", "sequence");
         break;
     }
-    add_time(report, "first_seen", record->first_seen_ms);
-    add_time(report, record->state == IDEM_RECORD_PENDING ? "lease_until" : "expires",
-             record->until_ms);
+    ctl_add_time(report, "first_seen", record->first_seen_ms);
+    ctl_add_time(report, record->state == IDEM_RECORD_PENDING ? "lease_until" : "expires",
+                 record->until_ms);
 }
 
 static void add_number(struct json_object *report, const char *name, uint64_t value) {
     char text[24];
     (void)snprintf(text, sizeof text, "%" PRIu64, value);
-    add(report, name, text);
+    ctl_add(report, name, text);
 }
 
 static void add_known(struct json_object *report,
@@ -206,11 +191,11 @@ static void add_known(struct json_object *report,
     if (known->has_mark) {
         add_number(report, "mark", known->mark);
     } else {
-        add(report, "mark", "none delivered yet");
+        ctl_add(report, "mark", "none delivered yet");
     }
     (void)snprintf(text, sizeof text, "%zu in flight, %zu given back", known->claimed,
                    known->given_back);
-    add(report, "open", text);
+    ctl_add(report, "open", text);
 }
 
 static const char *standing(const struct idem_answer *answer, enum idem_reason *reason) {
@@ -257,7 +242,7 @@ static enum ctl_exit add_sequence(struct json_object *report,
     if (record->state != IDEM_RECORD_NONE) {
         add_known(report, &known);
     }
-    add(report, "standing", standing(&answer, &reason));
+    ctl_add(report, "standing", standing(&answer, &reason));
     if (answer.skipped > 0) {
         add_number(report, "left_out", answer.skipped);
     }
@@ -286,15 +271,15 @@ static void add_identity(struct json_object *report,
         add_number(report, "epoch", identity->number.epoch);
         add_number(report, "number", identity->number.value);
         idem_digest_hex(&identity->producer, text);
-        add(report, "digest", text);
+        ctl_add(report, "digest", text);
         return;
     }
     idem_digest_hex(&identity->digest, text);
-    add(report, "digest", text);
+    ctl_add(report, "digest", text);
     if (identity->has_fingerprint) {
         idem_digest_hex(&identity->fingerprint, text);
     }
-    add(report, "fingerprint", identity->has_fingerprint ? text : "none");
+    ctl_add(report, "fingerprint", identity->has_fingerprint ? text : "none");
 }
 
 static enum ctl_exit explain_keyed(const struct idem_config *config,
@@ -310,14 +295,14 @@ static enum ctl_exit explain_keyed(const struct idem_config *config,
     idem_identify(&identity, rule, &config->rules.secret, &sample->message, workspace,
                   parts, &count);
     if (identity.status != IDEM_IDENTITY_OK) {
-        add(report, "key", missing_text(identity.status));
+        ctl_add(report, "key", missing_text(identity.status));
         add_verdict(report, rule, IDEM_REASON_MISSING_KEY);
         return CTL_OK;
     }
     add_parts(report, rule->strategy == IDEM_STRATEGY_SEQUENCE ? "producer" : "key",
               parts, count);
     idem_scope_describe(rule, &sample->message, workspace, text, sizeof text);
-    add(report, "scope", text);
+    ctl_add(report, "scope", text);
     add_identity(report, &identity);
     add_ttl(report, rule, &sample->message);
     if (sample->no_store) {
@@ -343,19 +328,19 @@ static enum ctl_exit explain(const struct idem_config *config,
     struct idem_workspace *workspace = NULL;
     const struct idem_rule *rule = idem_ruleset_match(&config->rules, &sample->message);
     if (rule == NULL) {
-        add(report, "rule", "none matches: the message passes untouched");
+        ctl_add(report, "rule", "none matches: the message passes untouched");
         add_verdict(report, NULL, IDEM_REASON_NO_RULE);
         return CTL_OK;
     }
     (void)snprintf(text, sizeof text, "%s (line %d)", rule->name, rule->line);
-    add(report, "rule", text);
+    ctl_add(report, "rule", text);
     if (rule->strategy == IDEM_STRATEGY_NATURAL || sample->message.deletion) {
-        add(report, "strategy",
-            sample->message.deletion ? "natural: a retained delete" : "natural");
+        ctl_add(report, "strategy",
+                sample->message.deletion ? "natural: a retained delete" : "natural");
         add_verdict(report, rule, IDEM_REASON_NATURAL);
         return CTL_OK;
     }
-    add(report, "strategy", rule->strategy == IDEM_STRATEGY_KEY ? "key" : "sequence");
+    ctl_add(report, "strategy", rule->strategy == IDEM_STRATEGY_KEY ? "key" : "sequence");
     if (idem_workspace_open(&workspace) != IDEM_OK) {
         ctl_complain("out of memory");
         return CTL_STORE;

@@ -7,14 +7,24 @@
 #include <idem/digest.h>
 #include <idem/version.h>
 
+#include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 static const struct ctl_command commands[] = {
+    {"bench", "[--seconds N] [--depth N]", "how fast the store is", ctl_bench},
     {"check", "", "check the configuration", ctl_check},
     {"explain", "-t TOPIC [-m PAYLOAD] ...", "how one message is judged, and why",
      ctl_explain},
+    {"export", "FILE", "write all records to a file", ctl_export},
+    {"forget", "RULE KEY | DIGEST | -t ...", "remove one record", ctl_forget},
+    {"import", "FILE", "take over the records of a file", ctl_import},
+    {"list", "[--state S] [--limit N]", "the records, one a line", ctl_list},
+    {"lookup", "RULE KEY | DIGEST | -t ...", "what is recorded for one key", ctl_lookup},
+    {"purge", "[--all]", "remove expired records", ctl_purge},
+    {"stats", "[--quick]", "the figures of the store", ctl_stats},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
@@ -40,6 +50,19 @@ static const struct ctl_command *find(const char *name) {
     return NULL;
 }
 
+/* Who reads a pipe may have seen enough. Anything else that was not written is an error. */
+static enum ctl_exit written(enum ctl_exit result) {
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout)) {
+        return result;
+    }
+    if (errno != EPIPE && errno != 0) {
+        ctl_complain("standard output: %s", strerror(errno));
+        return result == CTL_OK ? CTL_REFUSED : result;
+    }
+    return result;
+}
+
 static enum ctl_exit dispatch(const struct ctl *ctl, int argc, char **argv) {
     struct idem_error error = IDEM_ERROR_INIT;
     if (argc == 0) {
@@ -55,7 +78,7 @@ static enum ctl_exit dispatch(const struct ctl *ctl, int argc, char **argv) {
         ctl_complain("%s", error.text);
         return CTL_STORE;
     }
-    return command->run(ctl, argc, argv);
+    return written(command->run(ctl, argc, argv));
 }
 
 int main(int argc, char **argv) {
@@ -86,6 +109,7 @@ int main(int argc, char **argv) {
             return CTL_USAGE;
         }
     }
+    (void)signal(SIGPIPE, SIG_IGN); /* a reader of the store must give its place back */
     int rest = argc - optind;
     char **words = argv + optind;
     optind = 0; /* the command reads its own options from the start */

@@ -36,6 +36,18 @@ static void print_line(const char *name, struct json_object *value) {
     }
 }
 
+bool ctl_print_json_line(struct json_object *object) {
+    if (object == NULL) {
+        ctl_complain("out of memory");
+        return false;
+    }
+    bool written = printf("%s\n", json_object_to_json_string_ext(
+                                      object, JSON_C_TO_STRING_PLAIN |
+                                                  JSON_C_TO_STRING_NOSLASHESCAPE)) > 0;
+    (void)json_object_put(object);
+    return written;
+}
+
 void ctl_print(const struct ctl *ctl, struct json_object *object) {
     if (object == NULL) {
         ctl_complain("out of memory");

@@ -73,17 +73,7 @@ static bool read_payload(struct sample *sample, const char *path) {
     return read;
 }
 
-enum {
-    OPTION_CLIENT = 256,
-    OPTION_USER,
-    OPTION_CORRELATION_ID,
-    OPTION_MESSAGE_ID,
-    OPTION_QUEUE,
-    OPTION_AMQP,
-    OPTION_NO_STORE,
-};
-
-static bool take(struct sample *sample, int option, const char *value) {
+bool sample_take(struct sample *sample, int option, const char *value) {
     struct idem_message *message = &sample->message;
     switch (option) {
     case 't':
@@ -102,55 +92,53 @@ static bool take(struct sample *sample, int option, const char *value) {
     case 'h':
         sample->help = true;
         return true;
-    case OPTION_CLIENT:
+    case SAMPLE_CLIENT:
         message->client = idem_span_text(value);
         return true;
-    case OPTION_USER:
+    case SAMPLE_USER:
         message->user = idem_span_text(value);
         return true;
-    case OPTION_CORRELATION_ID:
+    case SAMPLE_CORRELATION_ID:
         message->correlation_id = idem_span_text(value);
         return true;
-    case OPTION_MESSAGE_ID:
+    case SAMPLE_MESSAGE_ID:
         message->message_id = idem_span_text(value);
         return true;
-    case OPTION_QUEUE:
+    case SAMPLE_QUEUE:
         message->queue = idem_span_text(value);
         return true;
-    case OPTION_AMQP:
+    case SAMPLE_AMQP:
         message->protocol = IDEM_PROTOCOL_AMQP;
-        return true;
-    case OPTION_NO_STORE:
-        sample->no_store = true;
         return true;
     default:
         return false; /* getopt has said why */
     }
 }
 
-enum ctl_exit sample_parse(struct sample *sample, int argc, char **argv) {
-    static const struct option options[] = {
-        {"topic", required_argument, NULL, 't'},
-        {"message", required_argument, NULL, 'm'},
-        {"file", required_argument, NULL, 'f'},
-        {"property", required_argument, NULL, 'D'},
-        {"retain", no_argument, NULL, 'r'},
-        {"help", no_argument, NULL, 'h'},
-        {"client", required_argument, NULL, OPTION_CLIENT},
-        {"user", required_argument, NULL, OPTION_USER},
-        {"correlation-id", required_argument, NULL, OPTION_CORRELATION_ID},
-        {"message-id", required_argument, NULL, OPTION_MESSAGE_ID},
-        {"queue", required_argument, NULL, OPTION_QUEUE},
-        {"amqp", no_argument, NULL, OPTION_AMQP},
-        {"no-store", no_argument, NULL, OPTION_NO_STORE},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
+void sample_init(struct sample *sample) {
     memset(sample, 0, sizeof *sample);
     sample->message.property = find_property;
     sample->message.property_source = sample;
-    while ((option = getopt_long(argc, argv, "t:m:f:D:rh", options, NULL)) != -1) {
-        if (!take(sample, option, optarg)) {
+}
+
+void sample_settle(struct sample *sample) {
+    sample->message.deletion = sample->retain && sample->message.payload.len == 0;
+}
+
+enum ctl_exit sample_parse(struct sample *sample, int argc, char **argv) {
+    enum { NO_STORE = SAMPLE_OPTIONS_END };
+    static const struct option options[] = {
+        SAMPLE_LONG_OPTIONS,
+        {"no-store", no_argument, NULL, NO_STORE},
+        {NULL, 0, NULL, 0},
+    };
+    int option;
+    sample_init(sample);
+    while ((option = getopt_long(argc, argv, SAMPLE_SHORT_OPTIONS, options, NULL)) !=
+           -1) {
+        if (option == NO_STORE) {
+            sample->no_store = true;
+        } else if (!sample_take(sample, option, optarg)) {
             return CTL_USAGE;
         }
     }
@@ -158,7 +146,7 @@ enum ctl_exit sample_parse(struct sample *sample, int argc, char **argv) {
         ctl_complain("%s is no option of %s", argv[optind], argv[0]);
         return CTL_USAGE;
     }
-    sample->message.deletion = sample->retain && sample->message.payload.len == 0;
+    sample_settle(sample);
     return CTL_OK;
 }
 

@@ -27,4 +27,33 @@ struct sample {
 enum ctl_exit sample_parse(struct sample *sample, int argc, char **argv);
 void sample_fini(struct sample *sample);
 
+/* The same for commands with options of their own: their table holds those of a sample as well. */
+enum {
+    SAMPLE_CLIENT = 256,
+    SAMPLE_USER,
+    SAMPLE_CORRELATION_ID,
+    SAMPLE_MESSAGE_ID,
+    SAMPLE_QUEUE,
+    SAMPLE_AMQP,
+    SAMPLE_OPTIONS_END,
+};
+#define SAMPLE_SHORT_OPTIONS "t:m:f:D:rh"
+#define SAMPLE_LONG_OPTIONS                                                              \
+    {"topic", required_argument, NULL, 't'}, {"message", required_argument, NULL, 'm'},  \
+        {"file", required_argument, NULL, 'f'},                                          \
+        {"property", required_argument, NULL, 'D'}, {"retain", no_argument, NULL, 'r'},  \
+        {"help", no_argument, NULL, 'h'},                                                \
+        {"client", required_argument, NULL, SAMPLE_CLIENT},                              \
+        {"user", required_argument, NULL, SAMPLE_USER},                                  \
+        {"correlation-id", required_argument, NULL, SAMPLE_CORRELATION_ID},              \
+        {"message-id", required_argument, NULL, SAMPLE_MESSAGE_ID},                      \
+        {"queue", required_argument, NULL, SAMPLE_QUEUE}, {                              \
+        "amqp", no_argument, NULL, SAMPLE_AMQP                                           \
+    }
+void sample_init(struct sample *sample);
+/* False: the option is none of a sample, or its value is not right, which has been said. */
+bool sample_take(struct sample *sample, int option, const char *value);
+/* When all options have been taken. */
+void sample_settle(struct sample *sample);
+
 #endif

@@ -182,6 +182,9 @@ idem_receiver_set_rules(struct idem_receiver *receiver, const struct idem_rulese
 IDEM_API IDEM_MUST_USE enum idem_code
 idem_receiver_enable_rule(struct idem_receiver *receiver, const char *name, bool enabled);
 
+/* The number by which records name an instance: see struct idem_owner. Pure. */
+IDEM_API uint64_t idem_instance_number(const char *instance);
+
 /* Counters only rise. Rule "" stands for messages that no rule matched. */
 struct idem_rule_counts {
     char name[IDEM_NAME_MAX + 1];
