@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * idemctl forget, list, purge, stats, bench: on the embedded store and on Redis. */
+#define _XOPEN_SOURCE 700 /* realpath */
+
 #include "ctl.h"
 
 #include <idem/clock.h>
