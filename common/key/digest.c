@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * Keyed digests of keys, fingerprints and payloads: BLAKE2b by libsodium. */
-#define _DEFAULT_SOURCE /* htole64 */
-
 #include <idem/digest.h>
 
-#include <endian.h>
+#include "base/little.h"
+
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -72,9 +71,8 @@ enum idem_code idem_secret_load(struct idem_secret *secret, const char *path,
 }
 
 static uint8_t *put_length(uint8_t *out, size_t len) {
-    const uint64_t prefix = htole64((uint64_t)len);
-    memcpy(out, &prefix, sizeof prefix);
-    return out + sizeof prefix;
+    idem_little_put(out, (uint64_t)len, LENGTH_SIZE);
+    return out + LENGTH_SIZE;
 }
 
 /* secret and label, which every digest begins with. */
