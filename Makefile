@@ -52,9 +52,16 @@ BRIDGE_SRC := $(wildcard plugins/rabbitmq/*.c plugins/rabbitmq/*/*.c)
 CTL_SRC    := $(wildcard tools/idemctl/*.c)
 
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+# The page that the bridge serves, and the library that draws its charts: Debian's, or another of version 3.
+PAGE      := plugins/rabbitmq/http/page
+CHART_JS  ?= /usr/share/javascript/chart.js/chart.min.js
+ASSETS    := /=$(PAGE)/index.html /page.css=$(PAGE)/page.css /page.js=$(PAGE)/page.js \
+             /icon.svg=$(PAGE)/icon.svg /licences.txt=$(PAGE)/licences.txt /chart.js=$(CHART_JS)
+ASSETS_OBJ := $(BUILD)/obj/assets.o
+
 COMMON_OBJ := $(call object,$(COMMON_SRC))
 PLUGIN_OBJ := $(call object,$(PLUGIN_SRC))
-BRIDGE_OBJ := $(call object,$(BRIDGE_SRC))
+BRIDGE_OBJ := $(call object,$(BRIDGE_SRC)) $(ASSETS_OBJ)
 CTL_OBJ    := $(call object,$(CTL_SRC))
 
 PROGRAMS := $(BUILD)/libidem.a $(BUILD)/libidem.so $(BUILD)/mosquitto_idem.so \
@@ -70,6 +77,14 @@ all: $(PROGRAMS) ## build everything into build/ (the default)
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC)$(COMPILE) $(EXTRA_CFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/assets.c: tools/embed.sh $(wildcard $(PAGE)/*) $(CHART_JS)
+	@mkdir -p $(@D)
+	$(call say,JS)tools/embed.sh $(ASSETS) >$@
+
+$(ASSETS_OBJ): $(BUILD)/assets.c plugins/rabbitmq/http/assets.h $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC)$(COMPILE) -Iplugins/rabbitmq/http $(CFLAGS) -c -o $@ $<
 
 # Touched only when the compiler or its flags are others than last time: then all is made again.
 $(BUILD)/flags: always

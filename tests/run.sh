@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Runs test programs: tests/run.sh BUILD [KIND...]; the kinds are unit, contract, library, docs,
-# integration and faults unless some are named. One line per program; the output of failing ones (of all with V=1); then
+# Runs test programs: tests/run.sh BUILD [KIND...]; the kinds are unit, contract, library, docs, integration,
+# browser and faults unless some are named. One line per program; the output of failing ones (of all with V=1); then
 # the sum.
 # LIMIT=SECONDS ends a program that hangs. Exit status 1 on any failure, and when nothing ran.
 set -u
 
 build=${1:?usage: tests/run.sh BUILD [KIND...]}
 shift
-[ $# -gt 0 ] || set -- unit contract library docs integration faults
+[ $# -gt 0 ] || set -- unit contract library docs integration browser faults
 limit=${LIMIT:-300}
 passed=0 failed=0 skipped=0
 
@@ -46,7 +46,7 @@ count() {
 
 # One RabbitMQ for all programs that want one, started when the first of them comes.
 need_rabbitmq() {
-    [[ $1 == */test_bridge_* || $1 == */test_rabbitmq_* || $1 == */test_faults ]] && [ -z "${IDEM_RABBITMQ:-}" ] || return 0
+    [[ $1 == */test_bridge_* || $1 == */test_rabbitmq_* || $1 == */browser/* || $1 == */test_faults ]] && [ -z "${IDEM_RABBITMQ:-}" ] || return 0
     [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || return 0
     if tests/rabbitmq.sh start "$scratch/rabbitmq" </dev/null; then
         export IDEM_RABBITMQ=$scratch/rabbitmq

@@ -87,6 +87,12 @@ DOCS_TESTS := $(patsubst tests/%.py,$(BUILD)/tests/%,$(wildcard tests/docs/test_
 $(BUILD)/tests/docs/%: tests/docs/%.py $(PROGRAMS)
 	@install -D -m 755 $< $@
 
+# The page, in a browser: the test, and what it imports beside it.
+BROWSER_TESTS := $(patsubst tests/%.py,$(BUILD)/tests/%,$(wildcard tests/browser/test_*.py))
+$(BUILD)/tests/browser/%: tests/browser/%.py $(wildcard tests/browser/*.py) $(BUILD)/idem-bridge
+	@install -D -m 755 $< $@
+	@install -m 644 $(filter-out tests/browser/test_%,$(wildcard tests/browser/*.py)) $(@D)
+
 $(filter $(BUILD)/tests/integration/test_rabbitmq_%,$(ALL_TESTS)): | $(RECEIVER)
 
 # The fault harness, and a bridge that ends itself at the point that IDEM_FAULT names: in a folder of its own.
@@ -102,7 +108,7 @@ $(BUILD)/faults/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC)$(COMPILE) -DIDEM_FAULTS $(CFLAGS) -c -o $@ $<
 
-$(FAULTY_BRIDGE): $(patsubst %.c,$(BUILD)/faults/obj/%.o,$(BRIDGE_SRC)) $(BUILD)/libidem.a
+$(FAULTY_BRIDGE): $(patsubst %.c,$(BUILD)/faults/obj/%.o,$(BRIDGE_SRC)) $(ASSETS_OBJ) $(BUILD)/libidem.a
 	$(call say,LD)$(CC) -pie $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(BRIDGE_LIBS)
 
 ##@ Testing
@@ -111,7 +117,7 @@ check: deps ## install what is missing, build, and run every test with real brok
 	@$(if $(SANITIZER),,tests/valgrind.sh --quick)
 	@tests/run.sh $(BUILD)
 
-tests: $(ALL_TESTS) $(LIBRARY_TESTS) $(DOCS_TESTS) $(FAULTS_TEST) $(FAULTY_BRIDGE)
+tests: $(ALL_TESTS) $(LIBRARY_TESTS) $(DOCS_TESTS) $(BROWSER_TESTS) $(FAULTS_TEST) $(FAULTY_BRIDGE)
 
 unit: all $(UNIT_TESTS) $(CONTRACT_TESTS) $(LIBRARY_TESTS) ## the tests that need no server
 	@tests/run.sh $(BUILD) unit contract library

@@ -6,6 +6,7 @@
 # this is quick, and right on systems other than Debian too. Only the remedy speaks of packages.
 set -euo pipefail
 
+chart_js=${CHART_JS:-/usr/share/javascript/chart.js/chart.min.js}
 PATH=$PATH:/usr/sbin:/sbin # where Debian keeps the broker; not on every user's path
 compiler=${CC:-cc}
 compiler=${compiler%% *}
@@ -30,6 +31,7 @@ build    header:mosquitto_broker.h       mosquitto-dev
 build    library:librabbitmq             librabbitmq-dev
 build    library:libevent_extra          libevent-dev
 build    library:libpq                   libpq-dev
+build    file:$chart_js libjs-chart.js
 run      command:mosquitto               mosquitto
 run      command:mosquitto_pub           mosquitto-clients
 demo     command:redis-server            redis-server
@@ -47,6 +49,8 @@ test     command:nm                      binutils
 test     command:python3                 python3
 test     command:amqp-consume            amqp-tools
 test     command:promtool                prometheus
+test     command:chromium                chromium
+test     command:chromedriver            chromium-driver
 lint     command:clang                   clang
 lint     command:clang-format            clang-format
 lint     command:clang-tidy              clang-tidy
@@ -64,6 +68,7 @@ present() {
   local kind=${1%%:*} name=${1#*:}
   case $kind in
   command) command -v "$name" >/dev/null ;;
+  file) [ -f "$name" ] ;;
   command-file) compgen -G "$name" >/dev/null ;;
   library) pkg-config --exists "$name" 2>/dev/null ;;
   header) # CC may be several words, such as `ccache gcc`

@@ -228,6 +228,39 @@ static void only_reading_is_possible(void **state) {
     bridge_stop(bridge, 0);
 }
 
+static void the_page_is_whole_and_lets_nothing_else_in(void **state) {
+    static const struct {
+        const char *path;
+        const char *type;
+        const char *holds;
+    } files[] = {
+        {"/", "text/html; charset=utf-8", "<title>Idem bridge</title>"},
+        {"/page.css", "text/css; charset=utf-8", "prefers-color-scheme: dark"},
+        {"/page.js", "text/javascript; charset=utf-8", "/api/stats"},
+        {"/chart.js", "text/javascript; charset=utf-8", "Released under the MIT License"},
+        {"/icon.svg", "image/svg+xml", "<svg"},
+        {"/licences.txt", "text/plain; charset=utf-8", "Chart.js Contributors"},
+    };
+    struct bridge *bridge;
+    (void)state;
+    unsigned port = start(&bridge, STORE ENDS RULE HTTP);
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        char type[64];
+        struct http_reply reply = http_get(port, files[i].path);
+        (void)snprintf(type, sizeof type, "\r\nContent-Type: %s\r\n", files[i].type);
+        assert_int_equal(reply.status, 200);
+        assert_non_null(strstr(reply.headers, type));
+        assert_non_null(
+            strstr(reply.headers, "\r\nContent-Security-Policy: default-src 'none'; "));
+        assert_non_null(strstr(reply.body, files[i].holds));
+        http_free(&reply);
+    }
+    struct http_reply reply = http_ask(port, "POST", "/", NULL);
+    assert_int_equal(reply.status, 405);
+    http_free(&reply);
+    bridge_stop(bridge, 0);
+}
+
 static void only_this_machine_is_a_host_without_a_token(void **state) {
     struct bridge *bridge;
     (void)state;
@@ -430,6 +463,7 @@ int main(void) {
         TEST(prometheus_accepts_the_figures),
         TEST(readiness_names_what_is_not_there),
         TEST(only_reading_is_possible),
+        TEST(the_page_is_whole_and_lets_nothing_else_in),
         TEST(only_this_machine_is_a_host_without_a_token),
         TEST(a_token_guards_what_is_worth_reading),
         TEST(requests_are_bounded_and_rubbish_is_refused),

@@ -3,6 +3,7 @@
 #include "server.h"
 
 #include "access.h"
+#include "assets.h"
 #include "door.h"
 #include "render.h"
 
@@ -20,6 +21,11 @@
 #define HEADERS_MAX 8192 /* bytes, the request line included */
 #define BODY_MAX    1024 /* nobody has a use for one */
 #define IDLE_S      5    /* without a byte */
+
+/* Nothing but what comes from here, nothing written into the page itself. */
+#define POLICY                                                                           \
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "          \
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 #define TEXT_TYPE "text/plain; charset=utf-8"
 #define JSON_TYPE "application/json"
@@ -97,15 +103,36 @@ static const struct route routes[] = {
     {"/readyz", true, readyz},
 };
 
-static const struct route *find_route(const struct evhttp_request *request) {
+static const char *path_of(const struct evhttp_request *request) {
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
     const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
-    for (size_t i = 0; path != NULL && i < sizeof routes / sizeof routes[0]; i++) {
+    return path != NULL ? path : "";
+}
+
+static const struct route *find_route(const char *path) {
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
         if (strcmp(routes[i].path, path) == 0) {
             return &routes[i];
         }
     }
     return NULL;
+}
+
+/* The page: the same for everybody, without a figure in it. */
+static const struct idem_asset *find_asset(const char *path) {
+    for (size_t i = 0; i < idem_asset_count; i++) {
+        if (strcmp(idem_assets[i].path, path) == 0) {
+            return &idem_assets[i];
+        }
+    }
+    return NULL;
+}
+
+static void serve(const struct idem_asset *asset, struct answer *answer) {
+    answer->status = HTTP_OK;
+    finish(answer, asset->type,
+           evbuffer_add_reference(answer->body, asset->bytes, asset->length, NULL,
+                                  NULL) == 0);
 }
 
 static bool may_read(const struct idem_http *http, struct evhttp_request *request) {
@@ -123,18 +150,21 @@ static void add_header(struct evhttp_request *request, const char *name,
 /* What is asked, by whom, and the answer to it. */
 static void decide(struct idem_http *http, struct evhttp_request *request,
                    struct answer *answer) {
-    const struct route *route = find_route(request);
+    const struct route *route = find_route(path_of(request));
+    const struct idem_asset *asset = find_asset(path_of(request));
     enum evhttp_cmd_type method = evhttp_request_get_command(request);
     if (http->options.token == NULL &&
         !idem_access_host(evhttp_request_get_host(request))) {
         say(answer, 421,
             "ask for 127.0.0.1, [::1] or localhost: without "
             "http.token_file there is no other host\n");
-    } else if (route == NULL) {
+    } else if (route == NULL && asset == NULL) {
         say(answer, HTTP_NOTFOUND, "there is nothing here\n");
     } else if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
         say(answer, HTTP_BADMETHOD, "this can only be read: GET or HEAD\n");
         add_header(request, "Allow", "GET, HEAD");
+    } else if (asset != NULL) {
+        serve(asset, answer);
     } else if (!route->open && !may_read(http, request)) {
         say(answer, 401, "a token is needed: Authorization: Bearer TOKEN\n");
         add_header(request, "WWW-Authenticate", "Bearer realm=\"idem-bridge\"");
@@ -153,6 +183,7 @@ static void reply(struct evhttp_request *request, const struct answer *answer) {
     add_header(request, "Content-Length", length);
     add_header(request, "Connection", "close");
     add_header(request, "Cache-Control", "no-store");
+    add_header(request, "Content-Security-Policy", POLICY);
     add_header(request, "X-Content-Type-Options", "nosniff");
     add_header(request, "Cross-Origin-Resource-Policy", "same-origin");
     add_header(request, "Referrer-Policy", "no-referrer");

@@ -347,29 +347,6 @@ static void everything_outside_of_rules_is_read(void **state) {
     idem_config_fini(&config);
 }
 
-static void the_web_server_can_be_moved_guarded_and_left_out(void **state) {
-    struct idem_config config;
-    struct warnings warnings;
-    (void)state;
-    parse(&config, &warnings, "");
-    assert_false(config.http.listen_given);
-    assert_null(config.http.token_file);
-    idem_config_fini(&config);
-    parse(&config, &warnings, "http: {listen: off}\n");
-    assert_null(config.http.listen);
-    assert_true(config.http.listen_given);
-    idem_config_fini(&config);
-    static const char *const taken[] = {
-        "http: {listen: '127.1.2.3:80'}\n", "http: {listen: 'localhost:80'}\n",
-        "http: {listen: '0.0.0.0:80', token_file: /etc/idem/token}\n"};
-    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
-        parse(&config, &warnings, taken[i]);
-        assert_non_null(config.http.listen);
-        assert_true(config.http.listen_given);
-        idem_config_fini(&config);
-    }
-}
-
 static void bridges_between_two_queues_are_read(void **state) {
     struct idem_config config;
     struct warnings warnings;
@@ -493,7 +470,6 @@ int main(void) {
         cmocka_unit_test(every_policy_and_scope_has_its_words),
         cmocka_unit_test(durations_have_units),
         cmocka_unit_test(everything_outside_of_rules_is_read),
-        cmocka_unit_test(the_web_server_can_be_moved_guarded_and_left_out),
         cmocka_unit_test(bridges_between_two_queues_are_read),
         cmocka_unit_test(bridges_into_a_database_are_read),
         cmocka_unit_test(short_ttls_are_warned_about_unless_meant),
