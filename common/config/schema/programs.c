@@ -18,6 +18,14 @@ static const struct idem_schema_row rows[] = {
      .offset = CONFIG(mqtt.handover),
      .meaning = "The file for messages that a clean stop of the broker would throw away; "
                 "its folder must be writable for the broker."},
+    {.path = "mqtt.control",
+     .type = IDEM_SCHEMA_WORD,
+     .fallback = "read",
+     .words = idem_schema_control_words,
+     .offset = CONFIG(mqtt.control),
+     .meaning = "What `$CONTROL/idem/v1` answers to clients that the broker lets publish "
+                "there: nothing, commands that read, or also those that forget keys and "
+                "take rules out."},
     {.path = "http",
      .type = IDEM_SCHEMA_SECTION,
      .meaning = "The bridge's own web server, for metrics and health."},
