@@ -29,6 +29,7 @@ build    library:libmosquitto            libmosquitto-dev
 build    header:mosquitto_broker.h       mosquitto-dev
 build    library:librabbitmq             librabbitmq-dev
 build    library:libevent_core           libevent-dev
+build    library:ncursesw                libncurses-dev
 build    library:libpq                   libpq-dev
 run      command:mosquitto               mosquitto
 run      command:mosquitto_pub           mosquitto-clients

@@ -2,12 +2,13 @@
  * idemctl, the operator's command: options that all commands share, and the table of commands. */
 #define _GNU_SOURCE /* getopt_long */
 
-#include "command.h"
+#include "live.h"
 
 #include <idem/digest.h>
 #include <idem/version.h>
 
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +16,11 @@ static const struct ctl_command commands[] = {
     {"check", "", "check the configuration", ctl_check},
     {"explain", "-t TOPIC [-m PAYLOAD] ...", "how one message is judged, and why",
      ctl_explain},
+    {"exporter", "--mqtt HOST", "the figures of a broker, for Prometheus", ctl_exporter},
+    {"tail", "--mqtt HOST | --http URL", "duplicates and conflicts, as they come",
+     ctl_tail},
+    {"top", "--mqtt HOST | --http URL", "rates, rules and store, as they are now",
+     ctl_top},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
@@ -46,7 +52,8 @@ static enum ctl_exit dispatch(const struct ctl *ctl, int argc, char **argv) {
         usage(stderr);
         return CTL_USAGE;
     }
-    const struct ctl_command *command = find(argv[0]);
+    bool exporter = strcmp(argv[0], "export") == 0 && ctl_wants_exporter(argc, argv);
+    const struct ctl_command *command = find(exporter ? "exporter" : argv[0]);
     if (command == NULL) {
         ctl_complain("there is no command %s; idemctl --help lists them", argv[0]);
         return CTL_USAGE;
@@ -86,6 +93,7 @@ int main(int argc, char **argv) {
             return CTL_USAGE;
         }
     }
+    (void)signal(SIGPIPE, SIG_IGN); /* who reads a pipe may have seen enough */
     int rest = argc - optind;
     char **words = argv + optind;
     optind = 0; /* the command reads its own options from the start */
