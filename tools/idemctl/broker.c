@@ -16,7 +16,7 @@
 #define PAUSE_LEAST_MS 200
 #define PAUSE_MOST_MS  5000
 #define KEEPALIVE_S    15
-#define PASSWORD_MAX   4096
+#define WORD_MAX       4096
 
 /* ---- options ---- */
 
@@ -57,12 +57,12 @@ static bool take_address(struct broker_options *options, const char *text) {
     return true;
 }
 
-static bool read_password(struct broker_options *options, const char *path) {
-    char line[PASSWORD_MAX];
+bool broker_read_word(char **word, const char *option, const char *path) {
+    char line[WORD_MAX];
     FILE *file = fopen(path, "r");
     bool read = file != NULL && fgets(line, sizeof line, file) != NULL;
     if (!read) {
-        ctl_complain("--password-file %s: %s", path,
+        ctl_complain("%s %s: %s", option, path,
                      file == NULL ? strerror(errno) : "it is empty");
     }
     if (file != NULL) {
@@ -70,10 +70,10 @@ static bool read_password(struct broker_options *options, const char *path) {
     }
     if (read) {
         line[strcspn(line, "\r\n")] = '\0';
-        free(options->password);
-        options->password = strdup(line);
+        free(*word);
+        *word = strdup(line);
     }
-    return read && options->password != NULL;
+    return read && *word != NULL;
 }
 
 static bool take_password(struct broker_options *options, const char *variable) {
@@ -95,7 +95,7 @@ bool broker_option(struct broker_options *options, int option, const char *value
         options->user = value;
         return true;
     case BROKER_OPTION_PASSWORD_FILE:
-        return read_password(options, value);
+        return broker_read_word(&options->password, "--password-file", value);
     case BROKER_OPTION_PASSWORD_ENV:
         return take_password(options, value);
     case BROKER_OPTION_CA_FILE:
@@ -200,7 +200,7 @@ void broker_close(struct broker *broker) {
     (void)mosquitto_lib_cleanup();
 }
 
-static void pause_for(int wait_ms) {
+void broker_pause(int wait_ms) {
     struct timespec time = {wait_ms / 1000, wait_ms % 1000 * 1000000L};
     (void)nanosleep(&time, NULL);
 }
@@ -213,7 +213,7 @@ void broker_turn(struct broker *broker, int wait_ms) {
     const struct broker_options *options = broker->options;
     if (mosquitto_socket(broker->client) < 0) {
         if (now_ms() < broker->again_ms) {
-            pause_for(wait_ms);
+            broker_pause(wait_ms);
             return;
         }
         int rc =

@@ -46,6 +46,9 @@ void broker_options_fini(struct broker_options *options);
  * it is none of them (getopt has said why). */
 bool broker_option(struct broker_options *options, int option, const char *value);
 
+/* The first line of a file, which takes the place of *word; complains under the option's name. */
+bool broker_read_word(char **word, const char *option, const char *path);
+
 /* A message; all of it is borrowed until the call returns. properties: MQTT 5. */
 typedef void broker_message(void *arg, const struct mosquitto_message *message,
                             const mosquitto_property *properties);
@@ -70,6 +73,9 @@ void broker_close(struct broker *broker);
 
 /* Waits for what comes, at most wait_ms, and takes it; connects where there is no connection. */
 void broker_turn(struct broker *broker, int wait_ms);
+
+/* Sleeps; a signal ends it. */
+void broker_pause(int wait_ms);
 
 /* Until SIGINT or SIGTERM: true from the first one on. */
 void broker_catch_signals(void);

@@ -2,7 +2,6 @@
  * What the commands share that look at running programs: addresses, options, questions over HTTP. */
 #include "live.h"
 
-#include <errno.h>
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
@@ -12,7 +11,6 @@
 
 #define GET_TIMEOUT_S 5
 #define BODY_MAX      (4 * 1024 * 1024)
-#define TOKEN_MAX     512
 #define DEPTH_MAX     16
 
 bool live_address(char *address, size_t size, uint16_t *port, const char *text) {
@@ -54,32 +52,13 @@ void live_source_fini(struct live_source *source) {
     free(source->token);
 }
 
-static bool read_token(struct live_source *source, const char *path) {
-    char line[TOKEN_MAX];
-    FILE *file = fopen(path, "r");
-    bool read = file != NULL && fgets(line, sizeof line, file) != NULL;
-    if (!read) {
-        ctl_complain("--token-file %s: %s", path,
-                     file == NULL ? strerror(errno) : "it is empty");
-    }
-    if (file != NULL) {
-        (void)fclose(file);
-    }
-    if (read) {
-        line[strcspn(line, "\r\n")] = '\0';
-        free(source->token);
-        source->token = strdup(line);
-    }
-    return read && source->token != NULL;
-}
-
 bool live_option(struct live_source *source, int option, const char *value) {
     switch (option) {
     case LIVE_OPTION_HTTP:
         source->url = value;
         return true;
     case LIVE_OPTION_TOKEN_FILE:
-        return read_token(source, value);
+        return broker_read_word(&source->token, "--token-file", value);
     default:
         return broker_option(&source->broker, option, value);
     }
@@ -121,7 +100,7 @@ static void got(struct evhttp_request *request, void *arg) {
 static bool start(struct get *get, const struct live_source *source, const char *path) {
     const char *host = evhttp_uri_get_host(get->uri);
     int port = evhttp_uri_get_port(get->uri);
-    char header[TOKEN_MAX + 16];
+    char header[4096 + 16];
     if (host == NULL || strcmp(evhttp_uri_get_scheme(get->uri), "http") != 0) {
         return false;
     }

@@ -284,11 +284,6 @@ static void take_sample(struct tail *tail, struct json_object *list) {
     free(now);
 }
 
-static void pause_for(int ms) {
-    struct timespec time = {ms / 1000, ms % 1000 * 1000000L};
-    (void)nanosleep(&time, NULL);
-}
-
 static enum ctl_exit follow_bridge(struct tail *tail) {
     char trouble[256];
     while (!tail->closed && !broker_interrupted()) {
@@ -302,7 +297,7 @@ static enum ctl_exit follow_bridge(struct tail *tail) {
         }
         (void)json_object_put(stats);
         complain_once(tail, tail->source.url, trouble);
-        pause_for(POLL_MS);
+        broker_pause(POLL_MS);
     }
     return CTL_OK;
 }

@@ -59,7 +59,7 @@ static int start(void **state) {
     memset(&control, 0, sizeof control);
     sources = (struct idem_figure_sources){.receiver = receiver,
                                            .store = store,
-                                           .instance = config.instance,
+                                           .instance = "unit",
                                            .latency = &latency,
                                            .control = &control};
     return 0;
