@@ -33,6 +33,9 @@ BRIDGE_PACKAGES := librabbitmq libevent_core libevent_extra libpq
 BRIDGE_LIBS := $(shell pkg-config --libs $(BRIDGE_PACKAGES) 2>/dev/null)
 LIB_CFLAGS  += $(shell pkg-config --cflags $(BRIDGE_PACKAGES) 2>/dev/null)
 
+CTL_PACKAGES := ncursesw libevent_core libevent_extra
+CTL_LIBS := $(shell pkg-config --libs $(CTL_PACKAGES) 2>/dev/null) -lmosquitto
+
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
             -Wmissing-prototypes -Wswitch-enum -Wvla -Wformat=2 -Wundef -Wwrite-strings \
             $(if $(filter 1,$(WERROR)),-Werror)
@@ -107,7 +110,7 @@ $(BUILD)/idem-bridge: $(BRIDGE_OBJ) $(BUILD)/libidem.a
 	$(call say,LD)$(CC) -pie $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(BRIDGE_LIBS)
 
 $(BUILD)/idemctl: $(CTL_OBJ) $(BUILD)/libidem.a
-	$(call say,LD)$(CC) -pie $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
+	$(call say,LD)$(CC) -pie $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(CTL_LIBS)
 
 include tests/tests.mk
 

@@ -96,6 +96,11 @@ $(BUILD)/tests/browser/%: tests/browser/%.py $(wildcard tests/browser/*.py) $(BU
 
 $(filter $(BUILD)/tests/integration/test_rabbitmq_%,$(ALL_TESTS)): | $(RECEIVER)
 
+# Commands beside running programs, and in a terminal.
+LIVE_TESTS := $(patsubst tests/%.py,$(BUILD)/tests/%,$(wildcard tests/integration/test_*.py))
+$(BUILD)/tests/integration/%: tests/integration/%.py $(PROGRAMS)
+	@install -D -m 755 $< $@
+
 # The fault harness, and a bridge that ends itself at the point that IDEM_FAULT names: in a folder of its own.
 FAULTS_SRC  := $(wildcard tests/faults/*.c)
 FAULTS_TEST := $(BUILD)/tests/faults/test_faults
@@ -118,7 +123,7 @@ check: deps ## install what is missing, build, and run every test with real brok
 	@$(if $(SANITIZER),,tests/valgrind.sh --quick)
 	@tests/run.sh $(BUILD)
 
-tests: $(ALL_TESTS) $(LIBRARY_TESTS) $(DOCS_TESTS) $(BROWSER_TESTS) $(FAULTS_TEST) $(FAULTY_BRIDGE)
+tests: $(ALL_TESTS) $(LIBRARY_TESTS) $(DOCS_TESTS) $(BROWSER_TESTS) $(LIVE_TESTS) $(FAULTS_TEST) $(FAULTY_BRIDGE)
 
 unit: all $(UNIT_TESTS) $(CONTRACT_TESTS) $(LIBRARY_TESTS) ## the tests that need no server
 	@tests/run.sh $(BUILD) unit contract library

@@ -30,6 +30,7 @@ build    library:libmosquitto            libmosquitto-dev
 build    header:mosquitto_broker.h       mosquitto-dev
 build    library:librabbitmq             librabbitmq-dev
 build    library:libevent_extra          libevent-dev
+build    library:ncursesw                libncurses-dev
 build    library:libpq                   libpq-dev
 build    file:$chart_js libjs-chart.js
 run      command:mosquitto               mosquitto

@@ -4,6 +4,10 @@
 
 const struct idem_schema_word idem_schema_wait_words[] = {
     {"park", IDEM_WAIT_PARK}, {"block", IDEM_WAIT_BLOCK}, {NULL, 0}};
+const struct idem_schema_word idem_schema_control_words[] = {{"off", IDEM_CONTROL_OFF},
+                                                             {"read", IDEM_CONTROL_READ},
+                                                             {"full", IDEM_CONTROL_FULL},
+                                                             {NULL, 0}};
 const struct idem_schema_word idem_schema_strategy_words[] = {
     {"natural", IDEM_STRATEGY_NATURAL},
     {"key", IDEM_STRATEGY_KEY},

@@ -56,6 +56,12 @@ void idem_compat_free_read(const void *memory) {
 
 int idem_compat_publish(const char *topic, struct idem_span payload, int qos, bool retain,
                         mosquitto_property *properties) {
+    return idem_compat_publish_to(NULL, topic, payload, qos, retain, properties);
+}
+
+int idem_compat_publish_to(const char *client_id, const char *topic,
+                           struct idem_span payload, int qos, bool retain,
+                           mosquitto_property *properties) {
     void *copy = NULL;
     if (payload.len > 0) {
         copy = mosquitto_malloc(payload.len);
@@ -64,8 +70,8 @@ int idem_compat_publish(const char *topic, struct idem_span payload, int qos, bo
         }
         memcpy(copy, payload.data, payload.len);
     }
-    int rc = mosquitto_broker_publish(NULL, topic, (int)payload.len, copy, qos, retain,
-                                      properties);
+    int rc = mosquitto_broker_publish(client_id, topic, (int)payload.len, copy, qos,
+                                      retain, properties);
     if (rc != MOSQ_ERR_SUCCESS) {
         mosquitto_free(copy);
     }

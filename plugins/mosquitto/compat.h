@@ -32,4 +32,9 @@ void idem_compat_free_read(const void *memory);
 int idem_compat_publish(const char *topic, struct idem_span payload, int qos, bool retain,
                         mosquitto_property *properties);
 
+/* The same to one client, whatever it subscribes to; NULL: to all that do. */
+int idem_compat_publish_to(const char *client_id, const char *topic,
+                           struct idem_span payload, int qos, bool retain,
+                           mosquitto_property *properties);
+
 #endif

@@ -3,23 +3,26 @@
 #ifndef IDEM_MOSQUITTO_FIGURES_H
 #define IDEM_MOSQUITTO_FIGURES_H
 
-#include "replay.h"
+#include "figure_tree.h"
 
 struct idem_figures {
     int64_t interval_ms; /* 0: never */
     int64_t next_ms;
+    size_t texts; /* how many of them are out: each goes out once */
     /* What was published, in the order of the tree: only changes go out. */
     uint64_t *last;
     size_t capacity;
-    struct idem_rule_counts *rules;
+    struct idem_rule_counts *rules; /* NULL: no memory */
 };
 
 void idem_figures_init(struct idem_figures *figures, int64_t interval_ms);
 void idem_figures_fini(struct idem_figures *figures);
 
-/* Publishes what changed, at most once an interval. Broker's thread only; cheap when not due. */
+/* Whether it is time to publish; then the next time is an interval later. Cheap. */
+bool idem_figures_due(struct idem_figures *figures, int64_t now_ms);
+
+/* Publishes what changed. Broker's thread only. */
 void idem_figures_publish(struct idem_figures *figures,
-                          const struct idem_receiver *receiver, struct idem_store *store,
-                          const struct idem_replay *replay, int64_t now_ms);
+                          const struct idem_figure_sources *sources);
 
 #endif

@@ -100,6 +100,10 @@ static void carry(struct idem_intake *intake, struct idem_parked *parked) {
 static void decided(void *arg, struct idem_delivery *delivery) {
     struct idem_parked *parked = arg;
     struct idem_intake *intake = parked->owner;
+    if (delivery->has_identity) {
+        idem_latency_note(&intake->latency,
+                          idem_clock_monotonic_ns() - parked->submitted_ns);
+    }
     if (parked->given_up) {
         abandon(intake, delivery);
         idem_parked_free(parked);
@@ -116,6 +120,7 @@ static void submit(struct idem_intake *intake, struct idem_parked *parked,
     struct idem_view view;
     idem_view_init(&view, event);
     parked->owner = intake;
+    parked->submitted_ns = idem_clock_monotonic_ns();
     intake->event = event;
     intake->arriving = parked;
     idem_receiver_submit(intake->receiver, &view.message, now_ms, &parked->delivery,
@@ -348,7 +353,7 @@ void idem_intake_turn(struct idem_intake *intake, int64_t now_ms) {
         idem_store_dispatch(intake->store);
         hand_on_decided(intake, now_ms);
     }
-    bool waiting = intake->park.count > 0 || intake->settle->count > 0;
+    bool waiting = intake->asked || intake->park.count > 0 || intake->settle->count > 0;
     idem_waker_turned(&intake->waker, now_ns, put_off && waiting);
 }
 

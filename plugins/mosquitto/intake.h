@@ -22,6 +22,7 @@
 #ifndef IDEM_MOSQUITTO_INTAKE_H
 #define IDEM_MOSQUITTO_INTAKE_H
 
+#include "latency.h"
 #include "park.h"
 #include "replay.h"
 #include "settle.h"
@@ -39,6 +40,8 @@ struct idem_intake {
     bool parks;   /* as configured */
     bool told_of_blocking;
     struct idem_park park;
+    struct idem_latency latency;
+    bool asked; /* somebody else waits for the store, too */
     struct idem_waker waker;
     int64_t dispatched_ns;                     /* when the store was looked at last */
     const struct mosquitto_evt_message *event; /* while it is submitted */

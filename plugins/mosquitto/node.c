@@ -2,16 +2,11 @@
  * One idempotent receiver inside the broker. The crash windows of a message are in settle.h. */
 #define _XOPEN_SOURCE 700 /* realpath */
 
-#include "node.h"
+#include "node_own.h"
 
-#include "broker_log.h"
 #include "compat.h"
-#include "figures.h"
-#include "intake.h"
-#include "replay.h"
 
 #include <idem/clock.h>
-#include <idem/config.h>
 #include <idem/version.h>
 
 #include <errno.h>
@@ -21,26 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-struct idem_node {
-    struct idem_node *next;
-    char *path;
-    unsigned users;
-    struct idem_broker_log broker_log;
-    struct idem_log_limit *limit; /* in front of it */
-    struct idem_log log;
-    struct idem_config config;
-    struct idem_store *store;
-    struct idem_receiver *receiver;
-    struct idem_settle settle;
-    struct idem_intake intake;
-    struct idem_replay replay;
-    struct idem_figures figures;
-    bool remote;         /* the store is on the network */
-    char *handover_path; /* NULL: the store keeps nothing, and neither do we */
-    /* The file's messages are with the broker, the file is still there. */
-    bool handover_open;
-};
 
 /* File scope on purpose: the broker loads the plugin once for each listener that names it, and gives
  * the instances nothing in common. Touched by the broker's thread only. */
@@ -69,8 +44,8 @@ static enum idem_code check_rules(const struct idem_config *config,
     return IDEM_OK;
 }
 
-static enum idem_code load(struct idem_config *config, const char *path,
-                           const struct idem_log *log, struct idem_error *error) {
+enum idem_code idem_node_load(struct idem_config *config, const char *path,
+                              const struct idem_log *log, struct idem_error *error) {
     enum idem_code code =
         idem_config_load(config, path, warn, (void *)(uintptr_t)log, error);
     if (code == IDEM_OK) {
@@ -188,8 +163,7 @@ static enum idem_code publish_handovers(struct idem_node *node,
     return IDEM_OK;
 }
 
-/* With the first message or tick the broker's loop has begun, and with that it has emptied its queue. */
-static void remove_handovers(struct idem_node *node) {
+void idem_node_remove_handovers(struct idem_node *node) {
     struct idem_error error = IDEM_ERROR_INIT;
     if (!node->handover_open) {
         return;
@@ -219,6 +193,7 @@ static bool save_handovers(void *arg, const struct idem_handover *const *handove
 }
 
 static void node_close(struct idem_node *node) {
+    idem_control_stop(&node->control);
     if (node->receiver != NULL) {
         idem_intake_stop(&node->intake, idem_clock_wall_ms());
         idem_settle_stop(&node->settle, idem_clock_wall_ms(), save_handovers, node);
@@ -244,6 +219,16 @@ static enum idem_code start_intake(struct idem_node *node, struct idem_error *er
     return idem_intake_start(&node->intake, node->receiver, error);
 }
 
+static void open_control(struct idem_node *node) {
+    node->control.mode = node->config.mqtt.control;
+    node->control.receiver = node->receiver;
+    node->control.store = node->store;
+    node->control.rules = &node->config.rules;
+    node->control.log = &node->log;
+    node->control.figures = idem_node_figures;
+    node->control.figures_arg = node;
+}
+
 /* Store, intake and receiver: in this order, since each needs the one before. */
 static enum idem_code open_all(struct idem_node *node, struct idem_error *error) {
     enum idem_code code = open_store(node, error);
@@ -253,6 +238,7 @@ static enum idem_code open_all(struct idem_node *node, struct idem_error *error)
                          &node->replay, &node->log);
         code = open_receiver(node, error);
     }
+    open_control(node);
     return code == IDEM_OK ? start_intake(node, error) : code;
 }
 
@@ -260,7 +246,7 @@ static enum idem_code node_start(struct idem_node *node, struct idem_error *erro
     enum idem_code code = idem_digest_init(error);
     idem_compat_learn();
     if (code == IDEM_OK) {
-        code = load(&node->config, node->path, &node->log, error);
+        code = idem_node_load(&node->config, node->path, &node->log, error);
     }
     if (code == IDEM_OK) {
         node->log.level = node->config.log.level;
@@ -272,6 +258,7 @@ static enum idem_code node_start(struct idem_node *node, struct idem_error *erro
     }
     if (code == IDEM_OK) {
         idem_figures_init(&node->figures, node->config.mqtt.sys_interval_ms);
+        node->started_ns = idem_clock_monotonic_ns();
         code = publish_handovers(node, error);
     }
     if (code == IDEM_OK) {
@@ -284,7 +271,8 @@ static enum idem_code node_start(struct idem_node *node, struct idem_error *erro
 }
 
 /* Each of their lines tells of something else: none is a repeat. */
-static const char *const each_counts[] = {"config.warning", NULL};
+static const char *const each_counts[] = {"config.warning", "key.forget", "rule.disabled",
+                                          "rule.enabled", NULL};
 
 static enum idem_code open_log(struct idem_node *node, struct idem_error *error) {
     const struct idem_log plain = {.sink = idem_broker_log_sink,
@@ -362,114 +350,4 @@ void idem_node_release(struct idem_node *node) {
         }
     }
     node_close(node);
-}
-
-static void housekeeping(struct idem_node *node, int64_t now_ms) {
-    idem_log_limit_flush(node->limit);
-    idem_broker_log_flush(&node->broker_log);
-    idem_figures_publish(&node->figures, node->receiver, node->store, &node->replay,
-                         now_ms);
-}
-
-int idem_node_on_message(struct idem_node *node, struct mosquitto_evt_message *event) {
-    int64_t now_ms = idem_clock_wall_ms();
-    idem_settle_on_message(&node->settle, now_ms);
-    idem_intake_occasion(&node->intake);
-    remove_handovers(node);
-    housekeeping(node, now_ms);
-    if (idem_topic_reserved(event->topic)) {
-        return MOSQ_ERR_ACL_DENIED;
-    }
-    if (idem_settle_reserve(&node->settle) != IDEM_OK) {
-        return MOSQ_ERR_NOMEM; /* no acknowledgement: the client keeps the message */
-    }
-    idem_replay_response(&node->replay, event, now_ms);
-    return idem_intake_message(&node->intake, event, now_ms);
-}
-
-int idem_node_on_tick(struct idem_node *node, bool whole_turn) {
-    int64_t now_ms = idem_clock_wall_ms();
-    /* All instances tick at the end of one turn. To those after the first, the turn that it has just ended
-     * would look like a later one. */
-    if (whole_turn) {
-        idem_settle_on_tick(&node->settle, now_ms);
-        idem_intake_turn(&node->intake, now_ms);
-        idem_settle_end_turn(&node->settle);
-    }
-    remove_handovers(node);
-    housekeeping(node, now_ms);
-    return MOSQ_ERR_SUCCESS;
-}
-
-/* The broker counts its memory against memory_limit; where it cannot give a page now, it may not have
- * been able to keep the message either. */
-static bool broker_out_of_memory(void) {
-    void *probe = mosquitto_malloc(4096);
-    mosquitto_free(probe);
-    return probe == NULL;
-}
-
-int idem_node_on_disconnect(struct idem_node *node,
-                            const struct mosquitto_evt_disconnect *event) {
-    int64_t now_ms = idem_clock_wall_ms();
-    idem_settle_on_disconnect(&node->settle, event->client, broker_out_of_memory(),
-                              now_ms);
-    idem_intake_occasion(&node->intake);
-    housekeeping(node, now_ms);
-    return MOSQ_ERR_SUCCESS;
-}
-
-static bool same_text(const char *a, const char *b) {
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-static bool needs_restart(const struct idem_config *old,
-                          const struct idem_config *config) {
-    return !same_text(config->store.url, old->store.url) ||
-           !same_text(config->instance, old->instance) ||
-           !same_text(config->mqtt.handover, old->mqtt.handover) ||
-           config->store.deadline_ms != old->store.deadline_ms ||
-           config->store.recent_keys != old->store.recent_keys ||
-           memcmp(&config->rules.secret, &old->rules.secret,
-                  sizeof(struct idem_secret)) != 0;
-}
-
-/* Rules, log level and figures change at once; what names the store or the owner of claims cannot. */
-static void adopt(struct idem_node *node, struct idem_config *config) {
-    if (needs_restart(&node->config, config)) {
-        idem_log_write(&node->log, IDEM_LOG_WARNING, "config.restart_needed",
-                       "a change of store.url, store.deadline, store.recent_keys, "
-                       "mqtt.handover, instance or secret_file takes effect when the "
-                       "broker is restarted");
-        config->rules.secret = node->config.rules.secret;
-    }
-    struct idem_config old = node->config;
-    node->config = *config;
-    struct idem_error error = IDEM_ERROR_INIT;
-    if (idem_receiver_set_rules(node->receiver, &node->config.rules, &error) != IDEM_OK) {
-        *config = node->config;
-        node->config = old;
-        idem_log_write(&node->log, IDEM_LOG_ERROR, "config.kept", "%s", error.text);
-        return;
-    }
-    node->log.level = node->config.log.level;
-    idem_intake_configure(&node->intake, &node->config);
-    idem_replay_configure(&node->replay, node->receiver, &node->config);
-    node->figures.interval_ms = node->config.mqtt.sys_interval_ms;
-    *config = old;
-    idem_log_write(&node->log, IDEM_LOG_NOTICE, "config.reloaded", "%zu rules",
-                   node->config.rules.count);
-}
-
-int idem_node_on_reload(struct idem_node *node) {
-    struct idem_config config;
-    struct idem_error error = IDEM_ERROR_INIT;
-    if (load(&config, node->path, &node->log, &error) == IDEM_OK) {
-        adopt(node, &config);
-    } else {
-        idem_log_write(&node->log, IDEM_LOG_ERROR, "config.refused",
-                       "%s; the old one is kept", error.text);
-    }
-    idem_config_fini(&config); /* the one that is not in use */
-    return MOSQ_ERR_SUCCESS;
 }

@@ -24,6 +24,9 @@ int idem_node_on_tick(struct idem_node *node, bool whole_turn);
 int idem_node_on_disconnect(struct idem_node *node,
                             const struct mosquitto_evt_disconnect *event);
 
+int idem_node_on_control(struct idem_node *node,
+                         const struct mosquitto_evt_control *event);
+
 /* Reads the configuration again; keeps the old one, and says why, where the new one is refused. */
 int idem_node_on_reload(struct idem_node *node);
 

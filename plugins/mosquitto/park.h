@@ -21,6 +21,7 @@ struct idem_parked {
     struct idem_parked *by_route; /* in a bucket of client and topic */
     struct idem_parked *by_key;   /* in a bucket of digests, once it has claimed */
     void *owner;                  /* of whoever submits it */
+    int64_t submitted_ns;         /* of the monotonic clock */
     struct idem_delivery delivery;
     bool kept; /* the message is in here; until then only its claim is under way */
     bool decided;

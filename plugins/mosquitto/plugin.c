@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * What Mosquitto loads: registers a table of hooks, and takes them back in reverse. */
+#include "control.h"
 #include "node.h"
 
 #include <mosquitto.h>
@@ -12,6 +13,7 @@ struct instance {
     mosquitto_plugin_id_t *identifier;
     /* Of the instances that share a node, one counts the turns of the loop. */
     bool counts_turns;
+    bool has_control; /* its callback is the one of the control topic */
 };
 
 static int on_message(int event, void *data, void *userdata) {
@@ -37,6 +39,11 @@ static int on_reload(int event, void *data, void *userdata) {
     return idem_node_on_reload(((struct instance *)userdata)->node);
 }
 
+static int on_control(int event, void *data, void *userdata) {
+    (void)event;
+    return idem_node_on_control(((struct instance *)userdata)->node, data);
+}
+
 static const struct {
     int event;
     MOSQ_FUNC_generic_callback callback;
@@ -47,6 +54,28 @@ static const struct {
     {MOSQ_EVT_RELOAD, on_reload},
 };
 #define HOOK_COUNT (sizeof hooks / sizeof hooks[0])
+
+/* Messages are judged without it as well: so it is no reason not to start. Under settings that all listeners
+ * share, the first instance answers for all of them. */
+static void register_control(struct instance *instance) {
+    int rc = mosquitto_callback_register(instance->identifier, MOSQ_EVT_CONTROL,
+                                         on_control, IDEM_CONTROL_TOPIC, instance);
+    instance->has_control = rc == MOSQ_ERR_SUCCESS;
+    if (rc != MOSQ_ERR_SUCCESS && instance->counts_turns) {
+        mosquitto_log_printf(
+            MOSQ_LOG_WARNING,
+            "idem: control.impossible: the broker gives " IDEM_CONTROL_TOPIC
+            " to somebody else, or to nobody: %s",
+            mosquitto_strerror(rc));
+    }
+}
+
+static void unregister_control(struct instance *instance) {
+    if (instance->has_control) {
+        (void)mosquitto_callback_unregister(instance->identifier, MOSQ_EVT_CONTROL,
+                                            on_control, IDEM_CONTROL_TOPIC);
+    }
+}
 
 static void unregister(struct instance *instance, size_t count) {
     while (count > 0) {
@@ -126,6 +155,7 @@ IDEM_API int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **use
         free(instance);
         return rc;
     }
+    register_control(instance);
     *userdata = instance;
     return MOSQ_ERR_SUCCESS;
 }
@@ -136,6 +166,7 @@ IDEM_API int mosquitto_plugin_cleanup(void *userdata, struct mosquitto_opt *opti
     (void)option_count;
     struct instance *instance = userdata;
     if (instance != NULL) {
+        unregister_control(instance);
         unregister(instance, HOOK_COUNT);
         idem_node_release(instance->node);
         free(instance);

@@ -15,7 +15,8 @@ PAGE = pathlib.Path("docs/reference/events.md")
 # Functions that hand an event on, and where it stands among their arguments.
 WRAPPERS = {"common/store/redis/greeting.c": ("warn", "warning")}
 # Written by the broker's log itself, about itself.
-DIRECT = {"plugins/mosquitto/broker_log.c": (r'"idem: (log\.lost): ', "warning")}
+DIRECT = {"plugins/mosquitto/broker_log.c": (r'"idem: (log\.lost): ', "warning"),
+          "plugins/mosquitto/plugin.c": (r'"idem: (control\.impossible): ', "warning")}
 NAME = r"[a-z]+\.[a-z_]+"
 
 

@@ -205,8 +205,8 @@ int fake_arrival_event(struct fake_arrival *arrival, struct mosquitto *client,
 int mosquitto_broker_publish(const char *clientid, const char *topic, int payloadlen,
                              void *payload, int qos, bool retain,
                              mosquitto_property *properties) {
-    if (clientid != NULL || topic == NULL || payloadlen < 0 ||
-        (payloadlen > 0 && payload == NULL) || qos < 0 || qos > 2) {
+    if (topic == NULL || payloadlen < 0 || (payloadlen > 0 && payload == NULL) ||
+        qos < 0 || qos > 2) {
         return MOSQ_ERR_INVAL;
     }
     struct fake_published *published = mosquitto_calloc(1, sizeof *published);
@@ -214,7 +214,10 @@ int mosquitto_broker_publish(const char *clientid, const char *topic, int payloa
         return MOSQ_ERR_NOMEM;
     }
     published->topic = mosquitto_strdup(topic);
-    if (published->topic == NULL) {
+    published->client_id = clientid != NULL ? mosquitto_strdup(clientid) : NULL;
+    if (published->topic == NULL || (clientid != NULL && published->client_id == NULL)) {
+        mosquitto_free(published->topic);
+        mosquitto_free(published->client_id);
         mosquitto_free(published);
         return MOSQ_ERR_NOMEM;
     }
@@ -263,6 +266,7 @@ void fake_broker_take_queue(void) {
         struct fake_published *taken = fake.queue;
         fake.queue = taken->next;
         mosquitto_free(taken->topic);
+        mosquitto_free(taken->client_id);
         mosquitto_free(taken->payload);
         mosquitto_property_free_all(&taken->properties);
         mosquitto_free(taken);

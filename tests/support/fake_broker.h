@@ -67,6 +67,7 @@ int fake_arrival_event(struct fake_arrival *arrival, struct mosquitto *client,
 /* A message in the broker's queue. */
 struct fake_published {
     struct fake_published *next;
+    char *client_id; /* NULL: for all that subscribe */
     char *topic;
     void *payload;
     size_t size;

@@ -27,7 +27,11 @@ int mosquitto_callback_register(mosquitto_plugin_id_t *identifier, int event,
                                 MOSQ_FUNC_generic_callback cb_func,
                                 const void *event_data, void *userdata) {
     assert_non_null(cb_func);
-    assert_null(event_data);
+    if (event == MOSQ_EVT_CONTROL) {
+        assert_string_equal(event_data, "$CONTROL/idem/v1");
+    } else {
+        assert_null(event_data);
+    }
     if (count >= granted || count == CALLBACKS_MAX) {
         return MOSQ_ERR_NOT_SUPPORTED;
     }

@@ -10,7 +10,7 @@
 static struct parking stage;
 
 static const char rules[] =
-    "mqtt: {sys_interval: 20ms}\n"
+    "mqtt: {sys_interval: 20ms, control: full}\n"
     "rules:\n"
     "  - {name: orders, match: {topic: orders/#}, key: payload, scope: rule}\n"
     "  - {name: closed, match: {topic: closed/#}, key: payload, scope: rule,\n"

@@ -2,7 +2,7 @@
  * idemctl, the operator's command: options that all commands share, and the table of commands. */
 #define _GNU_SOURCE /* getopt_long */
 
-#include "command.h"
+#include "live.h"
 
 #include <idem/digest.h>
 #include <idem/version.h>
@@ -19,12 +19,17 @@ static const struct ctl_command commands[] = {
     {"explain", "-t TOPIC [-m PAYLOAD] ...", "how one message is judged, and why",
      ctl_explain},
     {"export", "FILE", "write all records to a file", ctl_export},
+    {"exporter", "--mqtt HOST", "the figures of a broker, for Prometheus", ctl_exporter},
     {"forget", "RULE KEY | DIGEST | -t ...", "remove one record", ctl_forget},
     {"import", "FILE", "take over the records of a file", ctl_import},
     {"list", "[--state S] [--limit N]", "the records, one a line", ctl_list},
     {"lookup", "RULE KEY | DIGEST | -t ...", "what is recorded for one key", ctl_lookup},
     {"purge", "[--all]", "remove expired records", ctl_purge},
     {"stats", "[--quick]", "the figures of the store", ctl_stats},
+    {"tail", "--mqtt HOST | --http URL", "duplicates and conflicts, as they come",
+     ctl_tail},
+    {"top", "--mqtt HOST | --http URL", "rates, rules and store, as they are now",
+     ctl_top},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
@@ -69,7 +74,8 @@ static enum ctl_exit dispatch(const struct ctl *ctl, int argc, char **argv) {
         usage(stderr);
         return CTL_USAGE;
     }
-    const struct ctl_command *command = find(argv[0]);
+    bool exporter = strcmp(argv[0], "export") == 0 && ctl_wants_exporter(argc, argv);
+    const struct ctl_command *command = find(exporter ? "exporter" : argv[0]);
     if (command == NULL) {
         ctl_complain("there is no command %s; idemctl --help lists them", argv[0]);
         return CTL_USAGE;

@@ -34,6 +34,14 @@ static const struct idem_schema_row rows[] = {
      .max = 1073741824,
      .offset = CONFIG(mqtt.replay_bytes),
      .meaning = "The memory that they may take, and the repeats that wait with them."},
+    {.path = "mqtt.control",
+     .type = IDEM_SCHEMA_WORD,
+     .fallback = "read",
+     .words = idem_schema_control_words,
+     .offset = CONFIG(mqtt.control),
+     .meaning = "What `$CONTROL/idem/v1` answers to clients that the broker lets publish "
+                "there: nothing, commands that read, or also those that forget keys and "
+                "take rules out."},
     {.path = "http",
      .type = IDEM_SCHEMA_SECTION,
      .meaning = "The bridge's own web server: a page, metrics, health. It only reads."},

@@ -16,6 +16,13 @@ enum idem_store_wait {
     IDEM_WAIT_BLOCK,
 };
 
+/* What the plugin's control topic lets those do whom the broker lets publish there. */
+enum idem_control_mode {
+    IDEM_CONTROL_READ,
+    IDEM_CONTROL_OFF,
+    IDEM_CONTROL_FULL, /* also what changes something */
+};
+
 #define IDEM_URLS_MAX 8
 
 /* An AMQP end, or a database sink. Owned strings; NULL where not given. Secrets are not in here, unless a
@@ -76,6 +83,7 @@ struct idem_config {
         char *handover;          /* NULL: not given */
         unsigned replay_requests; /* that wait for their response at a time, at most, */
         unsigned replay_bytes;    /* and the memory that they take */
+        enum idem_control_mode control;
     } mqtt;
     struct {
         enum idem_log_format format;

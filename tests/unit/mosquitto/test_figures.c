@@ -4,6 +4,7 @@
 
 #include "compat.h"
 #include "fake_broker.h"
+#include "files.h"
 
 #include <idem/config.h>
 #include <idem/version.h>
@@ -29,7 +30,10 @@ static struct idem_config config;
 static struct idem_store *store;
 static struct idem_receiver *receiver;
 static struct idem_figures figures;
+static struct idem_latency latency;
+static struct idem_control_counts control;
 static struct idem_replay replay;
+static struct idem_figure_sources sources;
 
 static void parse(struct idem_config *parsed, const char *text) {
     struct idem_error error = IDEM_ERROR_INIT;
@@ -52,6 +56,14 @@ static int start(void **state) {
         .store = store, .rules = &config.rules, .instance = config.instance};
     assert_int_equal(idem_receiver_open(&receiver, &options, &error), IDEM_OK);
     idem_figures_init(&figures, INTERVAL_MS);
+    memset(&latency, 0, sizeof latency);
+    memset(&control, 0, sizeof control);
+    sources = (struct idem_figure_sources){.receiver = receiver,
+                                           .store = store,
+                                           .instance = "unit",
+                                           .latency = &latency,
+                                           .replay = &replay,
+                                           .control = &control};
     return 0;
 }
 
@@ -67,12 +79,14 @@ static int stop(void **state) {
 
 static void publish_at(int64_t now_ms) {
     fake_broker_take_queue();
-    idem_figures_publish(&figures, receiver, store, &replay, now_ms);
+    if (idem_figures_due(&figures, now_ms)) {
+        idem_figures_publish(&figures, &sources);
+    }
 }
 
 /* What was published last as the figure; NULL: nothing. Also checks how it was published. */
 static const char *figure(const char *name) {
-    static char value[32];
+    static char value[64];
     char topic[128];
     const char *found = NULL;
     (void)snprintf(topic, sizeof topic, ROOT "%s", name);
@@ -111,10 +125,14 @@ static void submit(const char *topic) {
     idem_receiver_submit(receiver, &message, NOW_MS, &delivery, decided, NULL);
 }
 
-static void the_version_goes_out_at_the_start(void **state) {
+static void texts_go_out_once(void **state) {
     (void)state;
-    assert_int_equal(fake_broker_queued(), 1);
+    publish_at(NOW_MS);
     assert_figure("version", IDEM_VERSION);
+    assert_figure("instance", "unit");
+    assert_figure("store/name", "memory");
+    publish_at(NOW_MS + INTERVAL_MS);
+    assert_null(figure("version"));
 }
 
 static void the_first_round_has_every_figure(void **state) {
@@ -139,13 +157,32 @@ static void the_first_round_has_every_figure(void **state) {
                        idem_replay_event_name((enum idem_replay_event)i));
         assert_figure(name, "0");
     }
-    static const char *const others[] = {"completed",          "abandoned",
-                                         "settle_failures",    "store/keys",
-                                         "store/bytes",        "store/purged",
-                                         "store/memory_bytes", "store/memory_entries",
-                                         "store/map_growths",  "store/failing",
-                                         "store/commits",      "store/commit_failures",
-                                         "replay/stored",      "replay/evicted",
+    static const char *const others[] = {"completed",
+                                         "abandoned",
+                                         "settle_failures",
+                                         "store/keys",
+                                         "store/bytes",
+                                         "store/purged",
+                                         "store/failing",
+                                         "store/memory_bytes",
+                                         "store/memory_entries",
+                                         "store/map_growths",
+                                         "store/commits",
+                                         "store/commit_failures",
+                                         "store/connected",
+                                         "store/servers",
+                                         "store/breakers_open",
+                                         "store/owed",
+                                         "uptime",
+                                         "unsettled",
+                                         "parked/messages",
+                                         "parked/bytes",
+                                         "control/requests",
+                                         "decisions/count",
+                                         "decisions/sum_us",
+                                         "rules/first/bypassed",
+                                         "replay/stored",
+                                         "replay/evicted",
                                          "replay/requests"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         assert_non_null(figure(others[i]));
@@ -205,7 +242,7 @@ static void without_an_interval_nothing_goes_out(void **state) {
     fake_broker_take_queue();
     idem_figures_fini(&figures);
     idem_figures_init(&figures, 0);
-    idem_figures_publish(&figures, receiver, store, &replay, NOW_MS);
+    publish_at(NOW_MS);
     assert_int_equal(fake_broker_queued(), 0);
 }
 
@@ -226,9 +263,104 @@ a_rule_that_a_reload_adds_has_its_figures_and_disturbs_no_other(void **state) {
     publish_at(NOW_MS);
     reload(two_rules);
     publish_at(NOW_MS + INTERVAL_MS);
-    assert_int_equal(fake_broker_queued(), IDEM_REASON_COUNT + IDEM_VERDICT_COUNT);
+    assert_int_equal(fake_broker_queued(), IDEM_REASON_COUNT + IDEM_VERDICT_COUNT + 3);
     assert_figure("rules/second/messages/new", "0");
     assert_figure("rules/second/verdicts/deliver", "0");
+}
+
+static void what_is_not_in_a_counter_goes_out_as_it_is_now(void **state) {
+    (void)state;
+    sources.uptime_s = 7;
+    sources.unsettled = 2;
+    sources.parked_messages = 3;
+    sources.parked_bytes = 400;
+    control.refused = 5;
+    assert_int_equal(idem_receiver_enable_rule(receiver, "first", false), IDEM_OK);
+    submit("first/a");
+    publish_at(NOW_MS);
+    assert_figure("uptime", "7");
+    assert_figure("unsettled", "2");
+    assert_figure("parked/messages", "3");
+    assert_figure("parked/bytes", "400");
+    assert_figure("control/refused", "5");
+    assert_figure("rules/first/enabled", "0");
+    assert_figure("rules/first/bypassed", "1");
+}
+
+static void decisions_are_counted_by_how_long_they_took(void **state) {
+    (void)state;
+    idem_latency_note(&latency, 10000);
+    idem_latency_note(&latency, 10001);
+    idem_latency_note(&latency, 999);
+    idem_latency_note(&latency, 2000000001);
+    idem_latency_note(&latency, -5);
+    publish_at(NOW_MS);
+    assert_figure("decisions/count", "5");
+    assert_figure("decisions/sum_us", "2000021");
+    assert_figure("decisions/within/10us", "3");
+    assert_figure("decisions/within/100us", "4");
+    assert_figure("decisions/within/2s", "4");
+}
+
+/* ---- the reference ---- */
+
+/* Whether a cell of a table's first column names it: `name`. */
+static bool is_documented(const char *text, const char *name) {
+    char quoted[256];
+    (void)snprintf(quoted, sizeof quoted, "`%s`", name);
+    for (const char *line = text; line != NULL;
+         line = strchr(line, '\n') != NULL ? strchr(line, '\n') + 1 : NULL) {
+        const char *at = *line == '|' ? strstr(line, quoted) : NULL;
+        const char *end = *line == '|' ? strchr(line + 1, '|') : NULL;
+        if (at != NULL && end != NULL && at < end) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void each_figure_is_in_the_reference(void **state) {
+    (void)state;
+    char *text = files_read("docs/reference/figures.md");
+    publish_at(NOW_MS);
+    for (const struct fake_published *at = fake_broker_queue(); at != NULL;
+         at = at->next) {
+        char *name =
+            files_replace(at->topic + strlen(ROOT), "rules/first/", "rules/NAME/");
+        if (!is_documented(text, name)) {
+            fail_msg("docs/reference/figures.md does not have %s", name);
+        }
+        free(name);
+    }
+    free(text);
+}
+
+/* The names between backquotes in the first column. */
+static void each_row_of_the_reference_is_a_figure(void **state) {
+    (void)state;
+    char *text = files_read("docs/reference/figures.md");
+    char *place = NULL;
+    size_t names = 0;
+    publish_at(NOW_MS);
+    for (char *line = strtok_r(text, "\n", &place); line != NULL;
+         line = strtok_r(NULL, "\n", &place)) {
+        char *end = *line == '|' ? strchr(line + 1, '|') : NULL;
+        char *open = end != NULL ? strchr(line, '`') : NULL;
+        while (open != NULL && open < end && strncmp(open, "`$SYS", 5) != 0) {
+            char *close = strchr(open + 1, '`');
+            assert_non_null(close);
+            *close = '\0';
+            char *name = files_replace(open + 1, "rules/NAME/", "rules/first/");
+            if (figure(name) == NULL) {
+                fail_msg("docs/reference/figures.md has %s, which is no figure", name);
+            }
+            free(name);
+            names++;
+            open = strchr(close + 1, '`');
+        }
+    }
+    assert_int_equal(names, fake_broker_queued());
+    free(text);
 }
 
 /* The first round allocates most: each of its allocations is refused once. */
@@ -267,22 +399,27 @@ static void memory_that_comes_back_in_the_middle_of_a_round_is_enough(void **sta
     fake_broker_refuse(1, 80);
     publish_at(NOW_MS);
     assert_true(fake_broker_refused());
-    assert_int_equal(fake_broker_queued(), all - 80);
+    const size_t put_off = 2; /* texts behind the first, which went out later */
+    assert_int_equal(fake_broker_queued(), all - 80 - put_off);
     publish_at(NOW_MS + INTERVAL_MS);
-    assert_int_equal(fake_broker_queued(), 80);
+    assert_int_equal(fake_broker_queued(), 80 + put_off);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(the_version_goes_out_at_the_start),
+        TEST(texts_go_out_once),
         TEST(the_first_round_has_every_figure),
         TEST(only_what_has_changed_goes_out_again),
         TEST(nothing_goes_out_before_the_interval_is_over),
         TEST(a_clock_set_back_does_not_silence_the_figures),
         TEST(without_an_interval_nothing_goes_out),
         TEST(a_rule_that_a_reload_adds_has_its_figures_and_disturbs_no_other),
+        TEST(what_is_not_in_a_counter_goes_out_as_it_is_now),
+        TEST(decisions_are_counted_by_how_long_they_took),
+        TEST(each_figure_is_in_the_reference),
+        TEST(each_row_of_the_reference_is_a_figure),
         TEST(what_does_not_go_out_for_want_of_memory_goes_out_later),
         TEST(memory_that_comes_back_in_the_middle_of_a_round_is_enough),
     };

@@ -6,7 +6,7 @@
 #include <mosquitto_plugin.h>
 #include <string.h>
 
-enum { HOOKS = 4 };
+enum { HOOKS = 5, NEEDED = 4 }; /* the control topic comes last */
 
 /* The broker's handle: only its address counts. */
 static int handles[2];
@@ -89,7 +89,7 @@ static void options_that_are_not_right_are_refused(void **state) {
 
 static void a_callback_that_the_broker_refuses_ends_the_start(void **state) {
     (void)state;
-    for (size_t granted = 0; granted < HOOKS; granted++) {
+    for (size_t granted = 0; granted < NEEDED; granted++) {
         void *userdata = NULL;
         fake_callbacks_grant(granted);
         assert_int_equal(init_with(0, "config", stage_path("idem.yaml"), &userdata),
@@ -101,6 +101,15 @@ static void a_callback_that_the_broker_refuses_ends_the_start(void **state) {
     }
     fake_callbacks_grant(HOOKS);
     stage_stop(stage_open()); /* nothing holds the node */
+}
+
+static void a_control_topic_that_the_broker_refuses_does_not_end_the_start(void **state) {
+    (void)state;
+    fake_callbacks_grant(NEEDED);
+    void *userdata = init(0);
+    assert_true(stage_logged("control.impossible: "));
+    assert_int_equal(fake_callbacks_count(), NEEDED);
+    cleanup(userdata);
 }
 
 static void without_memory_the_start_fails_as_a_whole(void **state) {
@@ -164,6 +173,9 @@ static void each_event_has_its_part(void **state) {
     assert_int_equal(fake_callbacks_call(handle(0), MOSQ_EVT_RELOAD, &reloading),
                      MOSQ_ERR_SUCCESS);
     assert_true(stage_logged("config.reloaded"));
+    struct mosquitto_evt_control asking = {.client = &client, .payload = NULL};
+    assert_int_equal(fake_callbacks_call(handle(0), MOSQ_EVT_CONTROL, &asking),
+                     MOSQ_ERR_SUCCESS);
     cleanup(userdata);
     fake_broker_take_queue();
 
@@ -197,6 +209,7 @@ int main(void) {
         TEST(callbacks_are_there_until_the_end),
         TEST(options_that_are_not_right_are_refused),
         TEST(a_callback_that_the_broker_refuses_ends_the_start),
+        TEST(a_control_topic_that_the_broker_refuses_does_not_end_the_start),
         TEST(without_memory_the_start_fails_as_a_whole),
         TEST(each_event_has_its_part),
         TEST(the_ticks_of_two_listeners_are_one_turn),

@@ -1,0 +1,437 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""idemctl beside running programs: top, tail and exporter, with a real broker and a terminal of their own."""
+
+import fcntl
+import json
+import os
+import pathlib
+import pty
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import threading
+import time
+import http.server
+import urllib.error
+import urllib.request
+
+HERE = pathlib.Path(__file__).resolve()
+BUILD = HERE.parents[2]
+IDEMCTL = BUILD / "idemctl"
+PATIENCE = 20
+SKIPPED = 77
+os.environ["PATH"] += ":/usr/sbin:/sbin"
+RULES = """instance: live
+store: {url: "embedded://@DIR@/store"}
+mqtt: {sys_interval: 100ms}
+rules:
+  - {name: orders, match: {topic: orders/#}, key: "json:/id", scope: global, propagate: {as: idempotency-key}}
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def until(condition, what):
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"not in time: {what}")
+
+
+class Broker:
+    """A Mosquitto with the plugin, in a directory of its own."""
+
+    def __init__(self, user=None):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="idem-live-"))
+        self.port, self.process = free_port(), None
+        access = f"password_file {self.folder}/passwords\n" if user else "allow_anonymous true\n"
+        if user:
+            subprocess.run(["mosquitto_passwd", "-b", "-c", self.folder / "passwords", user, "secret"], check=True,
+                           stderr=subprocess.DEVNULL)
+        (self.folder / "idem.yaml").write_text(RULES.replace("@DIR@", str(self.folder)))
+        (self.folder / "m.conf").write_text(
+            f"user root\nlistener {self.port} 127.0.0.1\n{access}"
+            f"plugin {BUILD}/mosquitto_idem.so\nplugin_opt_config {self.folder}/idem.yaml\n")
+        self.log = open(self.folder / "log", "ab")
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(["mosquitto", "-c", self.folder / "m.conf"], stdout=self.log, stderr=self.log)
+        until(self.accepts, "the broker accepts connections")
+
+    def accepts(self):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def stop(self):
+        self.process.terminate()
+        assert self.process.wait(PATIENCE) == 0
+
+    def publish(self, payload, topic="orders/1", *more):
+        subprocess.run(["mosquitto_pub", "-V", "5", "-p", str(self.port), "-q", "1", "-t", topic, "-m", payload, *more],
+                       check=True, timeout=PATIENCE)
+
+    def close(self):
+        if self.process.poll() is None:
+            self.stop()
+        self.log.close()
+        shutil.rmtree(self.folder)
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"
+
+
+class Tail:
+    """idemctl tail, whose lines are kept."""
+
+    def __init__(self, *arguments):
+        self.process = subprocess.Popen([IDEMCTL, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.lines, self.complaints = [], []
+        self.readers = [threading.Thread(target=self.keep, args=pair)
+                        for pair in ((self.process.stdout, self.lines), (self.process.stderr, self.complaints))]
+        for reader in self.readers:
+            reader.start()
+
+    @staticmethod
+    def keep(stream, lines):
+        for line in stream:
+            lines.append(line.rstrip("\n"))
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        status = self.process.wait(PATIENCE)
+        for reader in self.readers:
+            reader.join()
+        return status
+
+
+def shown(broker, tail, payload):
+    """Publishes copies until tail shows one: when it has subscribed, nobody tells."""
+    broker.publish(payload)
+
+    def again():
+        broker.publish(payload)
+        return tail.lines
+    until(again, "a duplicate is shown")
+
+
+def tail_prints_duplicates_and_conflicts_of_a_broker():
+    broker = Broker()
+    tail = Tail("--json", "tail", "--mqtt", broker.address)
+    try:
+        shown(broker, tail, '{"id":"a"}')
+        line = json.loads(tail.lines[0])
+        assert line["kind"] == "duplicate" and line["topic"] == "orders/1" and line["bytes"] == 10, line
+        assert "payload" not in line and re.match(r"\d{4}-\d\d-\d\dT", line["time"]), line
+        broker.publish('{"id":"a","total":2}')
+        conflict = until(lambda: [l for l in map(json.loads, list(tail.lines)) if l["kind"] == "quarantine"], "the conflict")
+        assert conflict[0]["reason"] == "conflict", conflict
+        broker.stop()
+        until(lambda: tail.complaints, "the loss is told")
+        broker.start()
+        before = len(tail.lines)
+        until(lambda: broker.publish('{"id":"a"}') or len(tail.lines) > before, "what comes after the broker is back")
+        assert tail.close() == 0
+    finally:
+        tail.close()
+        broker.close()
+
+
+def tail_prints_payloads_only_where_asked_and_escapes_them():
+    broker = Broker()
+    tail = Tail("tail", "--payload", "--mqtt", broker.address, "-V", "311")
+    try:
+        shown(broker, tail, '{"id":"b","x":"\x7f"}')
+        assert re.match(r'^\S+ duplicate orders/1 18 bytes \{"id":"b","x":"\\x7f"\}$', tail.lines[0]), tail.lines[0]
+    finally:
+        assert tail.close() == 0
+        broker.close()
+
+
+def tail_ends_when_nobody_reads_any_more():
+    broker = Broker()
+    try:
+        reader, writer = os.pipe()
+        process = subprocess.Popen([IDEMCTL, "tail", "--mqtt", broker.address], stdout=writer)
+        os.close(writer)
+        os.close(reader)
+        broker.publish('{"id":"c"}')
+        until(lambda: broker.publish('{"id":"c"}') or process.poll() is not None, "the end of tail")
+    finally:
+        broker.close()
+
+
+def an_unknown_user_is_told_why():
+    broker = Broker(user="alice")
+    stranger = Tail("tail", "--mqtt", broker.address)
+    try:
+        until(lambda: any("ot authori" in line for line in stranger.complaints), "the refusal is told")
+        (broker.folder / "password").write_text("secret\n")
+        with Exporter("--mqtt", broker.address, "--user", "alice",
+                      "--password-file", str(broker.folder / "password")) as exporter:
+            until(lambda: "idem_exporter_connected 1" in exporter.get(), "the user is let in")
+        with Exporter("--mqtt", broker.address, "--user", "alice", "--password-env", "WORD",
+                      environment={"WORD": "secret"}) as exporter:
+            until(lambda: "idem_exporter_connected 1" in exporter.get(), "the user is let in")
+    finally:
+        stranger.close()
+        broker.close()
+
+
+class Exporter:
+    def __init__(self, *arguments, command="exporter", environment=None):
+        self.port = free_port()
+        self.process = subprocess.Popen([IDEMCTL, command, "--listen", f"127.0.0.1:{self.port}", *arguments],
+                                        stderr=subprocess.DEVNULL, env=dict(os.environ, **(environment or {})))
+
+    def get(self, path="/metrics"):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=PATIENCE) as answer:
+                return answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return f"status {error.code}"
+        except urllib.error.URLError:
+            return ""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        assert self.process.wait(PATIENCE) == 0
+
+
+def the_exporter_tells_the_figures_of_a_broker():
+    broker = Broker()
+    try:
+        for _ in range(3):
+            broker.publish('{"id":"a"}')
+        broker.publish("free", "other/1")
+        for command in "exporter", "export":
+            with Exporter("--mqtt", broker.address, command=command) as exporter:
+                wanted = 'idem_messages_total{rule="orders",verdict="drop"} 2'
+                until(lambda: wanted in exporter.get(), "the duplicates")
+                text = exporter.get()
+                assert 'idem_messages_total{rule="",verdict="deliver"} 1' in text, text
+                assert 'idem_message_reasons_total{rule="orders",reason="new"} 1' in text, text
+                assert "idem_store_up 1" in text and 'idem_rule_enabled{rule="orders"} 1' in text, text
+                assert re.search(r'idem_decision_seconds_bucket\{le="\+Inf"\} 3\n', text), text
+                if shutil.which("promtool"):
+                    check = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True)
+                    assert check.returncode == 0, check.stdout + check.stderr
+                assert exporter.get("/") == "status 404"
+        with Exporter("--mqtt", broker.address) as exporter:
+            until(lambda: "idem_exporter_connected 1" in exporter.get(), "the connection")
+            broker.stop()
+            until(lambda: "idem_exporter_connected 0" in exporter.get(), "the loss of the broker")
+            assert "idem_messages_total" not in exporter.get()
+            broker.start()
+            until(lambda: 'idem_messages_total{rule="orders",verdict="drop"} 0' in exporter.get(), "the broker is back")
+    finally:
+        broker.close()
+
+
+class Terminal:
+    """A program in a terminal of its own; text is what it has written, without the codes in between."""
+
+    def __init__(self, *command, rows=24, columns=80):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.environ["TERM"] = "xterm"
+            os.execv(command[0], command)
+        self.raw = b""
+        self.resize(rows, columns)
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def read(self):
+        os.set_blocking(self.fd, False)
+        try:
+            self.raw += os.read(self.fd, 65536)
+        except (BlockingIOError, OSError):
+            pass
+        return re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[=>]", b" ", self.raw).decode(errors="replace")
+
+    def screen(self):
+        """All that is on it, drawn again."""
+        self.raw = b""
+        self.type("\x0c")
+        return until(lambda: "q quits" in self.read() and self.read(), "the screen")
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def wait(self):
+        def ended():
+            self.read()
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            return pid and (status,)
+        return os.waitstatus_to_exitcode(until(ended, "the end of the program")[0])
+
+
+def top_shows_rates_rules_and_the_store():
+    broker = Broker()
+    terminal = Terminal(str(IDEMCTL), "top", "--mqtt", broker.address)
+    try:
+        until(lambda: "connected" in terminal.read(), "the connection")
+        for _ in range(3):
+            broker.publish('{"id":"a"}')
+        until(lambda: re.search(r"store embedded: works, 1 keys.*orders.* 1 +2 +0 ", terminal.screen(), re.S),
+              "the rule and the store")
+        until(lambda: broker.publish('{"id":"a"}') or re.search(r"drop [1-9]|drop 0\.[1-9]", terminal.screen()), "a rate")
+        terminal.resize(10, 40)
+        terminal.raw = b""
+        until(lambda: "q quits" in terminal.read(), "the smaller screen")
+        broker.stop()
+        until(lambda: "NOT CONNECTED" in terminal.read(), "the loss of the broker")
+        terminal.type("q")
+        assert terminal.wait() == 0
+        assert b"\x1b[?1049l" in terminal.raw, "the terminal is as it was"
+    finally:
+        broker.close()
+
+
+def top_gives_the_terminal_back_on_signals():
+    broker = Broker()
+    try:
+        for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+            terminal = Terminal(str(IDEMCTL), "top", "--mqtt", broker.address)
+            until(lambda: "connected" in terminal.read(), "the connection")
+            os.kill(terminal.pid, number)
+            assert terminal.wait() == 0
+            assert b"\x1b[?1049l" in terminal.raw, f"the terminal is as it was after {number}"
+    finally:
+        broker.close()
+
+
+def top_without_a_terminal_says_what_to_use_instead():
+    run = subprocess.run([IDEMCTL, "top", "--mqtt", "127.0.0.1:1"], capture_output=True, text=True,
+                         stdin=subprocess.DEVNULL, timeout=PATIENCE)
+    assert run.returncode == 2 and "--json stats" in run.stderr and run.stdout == "", run
+
+
+STATS = {"version": "9.9", "instance": "edge", "figures": {
+    "idem_messages_total": {"orders": {"deliver": 5, "drop": 7}, "": {"deliver": 2}},
+    "idem_message_reasons_total": {"orders": {"new": 5, "duplicate": 7}},
+    "idem_connection_up": {"source": 1, "sink": 0}, "idem_store_up": 1, "idem_store_keys": 5}, "sightings": []}
+
+
+class Bridge:
+    """What a bridge answers over HTTP, as the test says it."""
+
+    def __init__(self):
+        self.stats, self.answer = json.loads(json.dumps(STATS)), None
+        bridge = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                body = bridge.answer if bridge.answer is not None else json.dumps(bridge.stats).encode()
+                right = self.headers.get("Authorization") == "Bearer word"
+                self.send_response(200 if right else 401)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.folder = tempfile.TemporaryDirectory()
+        self.token = pathlib.Path(self.folder.name) / "token"
+        self.token.write_text("word\n")
+
+    @property
+    def options(self):
+        return ["--http", f"http://127.0.0.1:{self.server.server_port}", "--token-file", str(self.token)]
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.folder.cleanup()
+
+
+def top_shows_a_bridge():
+    bridge = Bridge()
+    terminal = Terminal(str(IDEMCTL), "top", *bridge.options)
+    try:
+        until(lambda: re.search(r"orders.* 5 +7 ", terminal.read(), re.S) and "sink DOWN" in terminal.read(), "the bridge")
+        bridge.answer = b"[" * 100000
+        until(lambda: "NOT CONNECTED" in terminal.read(), "what is no answer")
+        terminal.type("q")
+        assert terminal.wait() == 0
+    finally:
+        bridge.close()
+
+
+def tail_prints_what_the_sample_of_a_bridge_shows():
+    bridge = Bridge()
+    digest = "0123456789abcdef0123456789abcdef"
+    old = {"key": digest, "rule": "orders", "reason": "duplicate", "first_seen_ms": 1, "last_seen_ms": 2, "count": 3}
+    bridge.stats["sightings"] = [old]
+    tail = Tail("--json", "tail", *bridge.options)
+    try:
+        def risen():
+            bridge.stats["sightings"] = [dict(old, count=bridge.stats["sightings"][0]["count"] + 2)]
+            time.sleep(0.5)
+            return tail.lines
+        until(risen, "more of them")
+        line = json.loads(tail.lines[0])
+        assert line["kind"] == "duplicate" and line["digest"] == digest and line["rule"] == "orders", line
+        assert line["count"] >= 2, line
+    finally:
+        assert tail.close() == 0
+        bridge.close()
+
+
+def command_lines_that_are_not_right_are_refused():
+    for arguments in (["tail"], ["top"], ["exporter"], ["tail", "--mqtt", "host:0"], ["tail", "--mqtt", ":1"],
+                      ["tail", "--mqtt", "[::1"], ["tail", "--mqtt", "a", "-V", "4"], ["tail", "--mqtt", "a", "more"],
+                      ["tail", "--mqtt", "a", "--http", "http://b"], ["exporter", "--mqtt", "a", "--listen", "here"],
+                      ["tail", "--mqtt", "a", "--password-env", "NO_SUCH_VARIABLE"],
+                      ["tail", "--mqtt", "a", "--password-file", "/nowhere"]):
+        run = subprocess.run([IDEMCTL, *arguments], capture_output=True, text=True, timeout=PATIENCE)
+        assert run.returncode == 2 and run.stderr.startswith("idemctl: "), (arguments, run)
+    for command in "tail", "top", "exporter":
+        run = subprocess.run([IDEMCTL, command, "--help"], capture_output=True, text=True, timeout=PATIENCE)
+        assert run.returncode == 0 and run.stdout.startswith("usage: idemctl"), run
+
+
+def main():
+    if not shutil.which("mosquitto"):
+        return SKIPPED
+    tests = [command_lines_that_are_not_right_are_refused, tail_prints_duplicates_and_conflicts_of_a_broker,
+             tail_prints_payloads_only_where_asked_and_escapes_them, tail_ends_when_nobody_reads_any_more,
+             tail_prints_what_the_sample_of_a_bridge_shows, an_unknown_user_is_told_why,
+             the_exporter_tells_the_figures_of_a_broker, top_shows_rates_rules_and_the_store, top_shows_a_bridge,
+             top_gives_the_terminal_back_on_signals, top_without_a_terminal_says_what_to_use_instead]
+    failed = 0
+    for number, test in enumerate(tests, 1):
+        try:
+            test()
+            print(f"ok {number} - {test.__name__}", flush=True)
+        except Exception as reason:  # the next test tells more
+            failed = 1
+            print(f"not ok {number} - {test.__name__}\n# {type(reason).__name__}: {reason}", flush=True)
+    print(f"1..{len(tests)}")
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
