@@ -11,7 +11,8 @@ int64_t idem_record_expiry(enum idem_record_state state, int64_t until_ms) {
 }
 
 bool idem_record_expired(enum idem_record_state state, int64_t until_ms, int64_t now_ms) {
-    return now_ms >= idem_record_expiry(state, until_ms);
+    int64_t kept_ms = idem_record_expiry(state, 0);
+    return now_ms >= until_ms && now_ms - until_ms >= kept_ms;
 }
 
 /* An owner with the claimer's instance and another incarnation is the claimer itself

@@ -267,8 +267,7 @@ static void the_file_is_never_shorter_than_it_says(void **state) {
     }
 }
 
-/* Rounds that could not find anything are left out; what expires sooner than all that was there makes
- * them due sooner, wherever the last one stopped. */
+/* Rounds that could not find anything are left out, until what comes later expires sooner. */
 static void what_expires_sooner_than_all_before_is_purged_in_time(void **state) {
     enum { KEYS = 3000 };
     struct stores_box *box = *state;
