@@ -176,7 +176,7 @@ completes() {
 idemctl_is_completed_with_commands_options_and_rules() {
   local help command
   printf 'rules:\n  - name: orders\n  - {name: "own", match: {topic: a}}\n' >"$scratch/rules.yaml"
-  [ "$(completes ex)" = "explain export " ] &&
+  [ "$(completes ex)" = "explain export exporter " ] &&
     [ "$(completes list --st)" = "--state " ] &&
     [ "$(completes list --state i)" = "in-doubt " ] &&
     [ "$(completes -c "$scratch/rules.yaml" lookup "")" = "orders own " ] || return 1
