@@ -81,10 +81,10 @@ check_layers() {
 }
 
 check_purity() {
-  files 'common/key/*' 'common/decide/*' | xargs -r grep -nE '<(sys/socket|unistd|fcntl|poll|pthread)\.h>' |
+  files 'common/key/*' 'common/result/*' 'common/decide/*' | xargs -r grep -nE '<(sys/socket|unistd|fcntl|poll|pthread)\.h>' |
     grep -vE "$io_excepted" || true
   local pure
-  mapfile -t pure < <(files 'common/key/*' 'common/decide/*')
+  mapfile -t pure < <(files 'common/key/*' 'common/result/*' 'common/decide/*')
   calls "$io_calls" "${pure[@]}" | grep -vE "$io_excepted" || true
 }
 
