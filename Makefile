@@ -131,6 +131,12 @@ install: all ## install into $(DESTDIR)$(PREFIX)
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/idem/
 	install -m 644 examples/*.yaml examples/*.conf examples/*.c $(DESTDIR)$(PREFIX)/share/doc/idem/examples/
 
+deb: ## Debian packages into build/deb: idem, idem-mosquitto, idem-bridge, libidem0, libidem-dev
+	@packaging/deb.sh
+
+deb-test: deb ## install, upgrade, remove and purge them in a chroot; needs root
+	@packaging/deb-test.sh
+
 clean: ## remove build/
 	rm -rf build
 
@@ -138,6 +144,6 @@ help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: all always deps run demo install clean help
+.PHONY: all always deps run demo install deb deb-test clean help
 
 -include $(shell find build -name '*.d' 2>/dev/null)

@@ -7,6 +7,7 @@
 # the kernel takes the mounts out and ends what still runs, and nothing is left behind on the machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. tools/debian-root.sh
 
 readonly suite=trixie
 readonly root=${IDEM_CHROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/idem/$suite}
@@ -27,56 +28,10 @@ if [ "${IDEM_UNSHARED:-}" != yes ]; then
   IDEM_UNSHARED=yes exec unshare --mount --propagation private --pid --fork --kill-child "$0" "$@"
 fi
 
-# The first Debian archive among the machine's own sources that is not the security one.
-mirror() {
-  # shellcheck disable=SC2016 # apt's own variables
-  apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' |
-    sort -u | grep -v security | grep -m1 '/debian/*$'
-}
-
-# What this machine needs to reach its mirror, the chroot needs too: proxy, certificates, passwords.
-copy_apt_settings() {
-  apt-config dump | grep -E '^(Acquire::(http|https|Check|Retries|ForceIPv)|Dir::Etc::netrc)' |
-    sed '/ "";$/d' >"$root/etc/apt/apt.conf.d/90host" || true
-  cp -a /etc/apt/auth.conf.d/. "$root/etc/apt/auth.conf.d/"
-  if [ -f /etc/apt/auth.conf ]; then
-    cp -a /etc/apt/auth.conf "$root/etc/apt/"
-  fi
-  if [ -f /etc/ssl/certs/ca-certificates.crt ]; then
-    mkdir -p "$root/etc/ssl/certs"
-    cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
-  fi
-  cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
-}
-
 make_chroot() {
-  local from
-  from=${IDEM_MIRROR:-$(mirror)} || die "no Debian mirror among apt's sources: give IDEM_MIRROR=URL"
-  echo "debian13: making $root from $from"
-  rm -rf "$root"
-  debootstrap --variant=minbase "$suite" "$root" "$from" >"$root.log" 2>&1 ||
-    { tail -n 20 "$root.log" >&2; die "debootstrap failed; its whole log is $root.log"; }
-  # No package may start a service in there.
-  printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
-  chmod 755 "$root/usr/sbin/policy-rc.d"
+  echo "debian13: making $root"
+  make_debian_root "$suite" "$root" || die "debootstrap failed; its whole log is $root.log"
   touch "$root/.idem-complete"
-}
-
-mount_system() {
-  local node
-  mount -t proc proc "$root/proc"
-  mount -t sysfs -o ro sysfs "$root/sys"
-  mount -t tmpfs -o mode=755 tmpfs "$root/dev"
-  for node in null zero full random urandom tty; do
-    touch "$root/dev/$node"
-    mount --bind "/dev/$node" "$root/dev/$node"
-  done
-  ln -s /proc/self/fd "$root/dev/fd"
-  mkdir -m 1777 "$root/dev/shm"
-  mkdir "$root/dev/pts"
-  mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"
-  ln -s pts/ptmx "$root/dev/ptmx"
-  mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 }
 
 # The tree as it stands, changes included, without what git ignores.
@@ -97,8 +52,9 @@ inside() {
 if [ ! -e "$root/.idem-complete" ] || [ "${1:-}" = --fresh ]; then
   make_chroot
 fi
-copy_apt_settings
-mount_system
+copy_apt_settings "$root"
+cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
+mount_system "$root"
 copy_tree
 
 status=0

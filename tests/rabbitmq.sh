@@ -5,6 +5,9 @@
 # when start has returned. Where there is openssl, it listens for TLS, too, as localhost: DIR/tls_port,
 # DIR/ca.pem (who vouches for it), DIR/stranger.pem (who does not). Starting takes 4 to 16 seconds, so a run
 # of tests has one. kill is a SIGKILL; again starts what was killed, with its ports and what it has on disk.
+#
+# With IDEM_CONTAINERS=1 start runs it in a container of the image idem-rabbitmq, on the host's network. DIR/container names
+# the container that the other verbs are for; somebody else may have started it.
 set -euo pipefail
 
 readonly programs=/usr/lib/rabbitmq/bin
@@ -96,8 +99,47 @@ start() {
   echo "$port" >"$dir/port"
 }
 
+in_container() { [ -f "$1/container" ]; }
+
+# inside DIR COMMAND...: in its container, in the environment that start wrote, if it was start.
+inside() {
+  local dir=$1
+  shift
+  # shellcheck disable=SC2016 # expanded in there
+  docker exec "$(cat "$dir/container")" bash -c '[ ! -f "$0/environment" ] || . "$0/environment"; exec "$@"' "$dir" "$@"
+}
+
+wait_inside() {
+  local dir=$1 tries
+  for ((tries = 0; tries < 90; tries++)); do
+    if inside "$dir" rabbitmqctl -q await_startup --timeout 60 >>"$dir/stdout" 2>&1; then
+      return 0
+    fi
+    sleep 0.5
+  done
+  docker logs "$(cat "$dir/container")" 2>&1 | tail -n 40 >&2
+  return 1
+}
+
+run_container() {
+  local dir=$1
+  docker run -d --network host --ulimit nofile=65536 --user "$(id -u):$(id -g)" -v "$dir:$dir" idem-rabbitmq \
+    bash -c ". '$dir/environment' && exec rabbitmq-server" >"$dir/container.new"
+  mv "$dir/container.new" "$dir/container"
+  wait_inside "$dir"
+}
+
 run() {
   local dir=$1
+  if in_container "$dir"; then
+    docker start "$(cat "$dir/container")" >/dev/null
+    wait_inside "$dir"
+    return
+  fi
+  if [ "${IDEM_CONTAINERS:-}" = 1 ]; then
+    run_container "$dir"
+    return
+  fi
   # shellcheck disable=SC1091 # written by start
   . "$dir/environment"
   setsid "$programs/rabbitmq-server" >"$dir/stdout" 2>&1 </dev/null &
@@ -110,6 +152,10 @@ run() {
 
 crash() {
   local dir=$1 pid tries
+  if in_container "$dir"; then
+    docker kill "$(cat "$dir/container")" >/dev/null
+    return
+  fi
   pid=$(cat "$dir/pid")
   kill -KILL "$pid"
   for ((tries = 0; tries < 100; tries++)); do
@@ -121,6 +167,11 @@ crash() {
 
 stop() {
   local dir=$1 pid tries
+  if in_container "$dir"; then
+    docker rm -fv "$(cat "$dir/container")" >/dev/null 2>&1 || true
+    rm -f "$dir/container" "$dir/port"
+    return
+  fi
   [ -f "$dir/environment" ] || return 0
   # shellcheck disable=SC1091 # written by start
   . "$dir/environment"
@@ -137,9 +188,14 @@ stop() {
 }
 
 ctl() {
-  # shellcheck disable=SC1091 # written by start
-  . "$1/environment"
+  local dir=$1
   shift
+  if in_container "$dir"; then
+    inside "$dir" rabbitmqctl "$@"
+    return
+  fi
+  # shellcheck disable=SC1091 # written by start
+  . "$dir/environment"
   "$programs/rabbitmqctl" "$@"
 }
 

@@ -15,6 +15,7 @@ test_program = $(patsubst tests/%.c,$(BUILD)/tests/%,$(1))
 
 UNIT_TESTS        := $(call test_program,$(UNIT_SRC))
 CONTRACT_TESTS    := $(call test_program,$(CONTRACT_SRC))
+STACK_TESTS := $(call test_program,$(wildcard tests/docker/test_*.c))
 INTEGRATION_TESTS := $(call test_program,$(INTEGRATION_SRC))
 ALL_TESTS := $(UNIT_TESTS) $(CONTRACT_TESTS) $(INTEGRATION_TESTS)
 
@@ -60,7 +61,7 @@ $(BUILD)/tests/bridge.a: $(filter-out %/main.o,$(BRIDGE_OBJ))
 	@rm -f $@
 	$(call say,AR)$(AR) rcs $@ $^
 
-$(filter-out $(PLUGIN_TESTS) $(RABBIT_TESTS),$(ALL_TESTS)): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(SUPPORT_OBJ) $(BUILD)/libidem.a
+$(filter-out $(PLUGIN_TESTS) $(RABBIT_TESTS),$(ALL_TESTS) $(STACK_TESTS)): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(SUPPORT_OBJ) $(BUILD)/libidem.a
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) $(WRAP) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS)
 
@@ -130,6 +131,15 @@ valgrind: ## a broker with the plugin under valgrind, traffic of every kind over
 check-debian13: ## the whole of make check in a Debian 13 chroot with newer brokers
 	@tests/debian13.sh
 
+docker-test: ## the bridge's tests and a whole stack in containers, where a Docker engine can be had
+	@tools/docker.sh test
+
+docker-up: ## Mosquitto with the plugin, RabbitMQ with the bridge, and Redis in containers (PROFILE=monitoring: Prometheus, too)
+	@tools/docker.sh up
+
+docker-down: ## stop them; what they keep stays in volumes (a private engine goes with all of it)
+	@tools/docker.sh down
+
 faults-quick: ## kill bridges, brokers and stores in the middle of traffic (SEED= repeats, ONLY= chooses)
 	@tools/deps.sh build run test
 	@$(MAKE) --no-print-directory $(JOBS) $(FAULTS_TEST) $(FAULTY_BRIDGE)
@@ -165,4 +175,4 @@ BENCH_WITH_SUPPORT := $(BUILD)/tests/bench/bench_park $(BUILD)/tests/bench/bench
 $(BENCH_WITH_SUPPORT): $(SUPPORT_OBJ)
 $(BENCH_WITH_SUPPORT): private LIB_LIBS := $(BUILD)/libidem.a $(LIB_LIBS) $(TEST_LIBS)
 
-.PHONY: check tests unit asan tsan valgrind check-debian13 faults-quick faults bench fuzz lint format
+.PHONY: docker-test docker-up docker-down check tests unit asan tsan valgrind check-debian13 faults-quick faults bench fuzz lint format

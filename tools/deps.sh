@@ -57,6 +57,10 @@ lint     command:git                     git
 fuzz     command:clang                   clang
 fuzz     library-file:libclang_rt.fuzzer libclang-rt-dev
 chroot   command:debootstrap             debootstrap
+package  command:dpkg-buildpackage        dpkg-dev
+package  command:dh                       debhelper
+package  command:fakeroot                 fakeroot
+package  command:lintian                  lintian
 END
 }
 

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT
+ * The stack of docker/compose.yaml: duplicates dropped, over both protocols, while its containers are killed.
+ * IDEM_STACK names the directory with the names of its containers; tests/docker/run.sh has started them. */
+#include "mqtt.h"
+#include "rabbitmq_tally.h"
+#include "watch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MESSAGES    6000
+#define COMMAND_MAX 1024
+
+static struct rabbitmq *client;
+
+/* The first line that `docker WORDS` prints, where $c is the container; the command has to succeed. */
+static const char *docker(const char *words, const char *name) {
+    static char line[256];
+    char command[COMMAND_MAX];
+    (void)snprintf(command, sizeof command, "c=$(cat '%s/%s') && docker %s 2>&1",
+                   getenv("IDEM_STACK"), name, words);
+    FILE *output = popen(command, "re"); /* NOLINT(cert-env33-c) */
+    assert_non_null(output);
+    if (fgets(line, sizeof line, output) == NULL) {
+        line[0] = '\0';
+    }
+    while (fgetc(output) != EOF) {
+        continue;
+    }
+    if (pclose(output) != 0) {
+        fail_msg("docker %s (%s): %s", words, name, line);
+    }
+    return line;
+}
+
+static void await(const char *words, const char *name, const char *answer) {
+    int64_t deadline = testing_deadline() + 60000000000;
+    while (strncmp(docker(words, name), answer, strlen(answer)) != 0) {
+        if (testing_remaining_ms(deadline) == 0) {
+            fail_msg("docker %s (%s) does not say %s", words, name, answer);
+        }
+        testing_pause();
+    }
+}
+
+static void kill_container(const char *name) {
+    (void)docker("kill $c", name);
+}
+
+static void start_container(const char *name) {
+    (void)docker("start $c", name);
+    await("inspect -f '{{.State.Health.Status}}' $c", name, "healthy");
+}
+
+static unsigned in_doubt(void) {
+    return (unsigned)strtoul(
+        docker("logs $c 2>&1 | grep -c copy.in_doubt || true", "bridge"), NULL, 10);
+}
+
+static int set_up(void **state) {
+    (void)state;
+    client = rabbitmq_connect();
+    rabbitmq_queue(client, "out", NULL);
+    rabbitmq_bind(client, "out", "orders", "#");
+    return 0;
+}
+
+static int tear_down(void **state) {
+    rabbitmq_disconnect(client);
+    return testing_tidy(state);
+}
+
+static unsigned port(const char *variable) {
+    const char *text = getenv(variable);
+    assert_non_null(text);
+    return (unsigned)strtoul(text, NULL, 10);
+}
+
+static struct mqtt *mqtt_client(const char *id, enum mqtt_version version) {
+    const struct mqtt_options options = {
+        .port = port("IDEM_MQTT_PORT"), .version = version, .client_id = id};
+    return mqtt_connect(&options);
+}
+
+static void publish_order(struct mqtt *publisher, uint8_t qos, const char *id) {
+    char payload[64];
+    (void)snprintf(payload, sizeof payload, "{\"id\":\"%s\"}", id);
+    mqtt_publish_ok(
+        publisher,
+        &(struct mqtt_message){.topic = "orders/new", .payload = payload, .qos = qos});
+}
+
+static void a_copy_is_dropped_at_every_qos_and_version(void **state) {
+    static const enum mqtt_version versions[] = {MQTT_311, MQTT_5};
+    struct mqtt *watcher = mqtt_client("watcher", MQTT_5);
+    (void)state;
+    mqtt_subscribe(watcher, "orders/#", 2);
+    mqtt_subscribe(watcher, "$idem/duplicate/#", 2);
+    for (unsigned i = 0; i < 6; i++) {
+        char id[32];
+        char delivered[64];
+        char dropped[96];
+        struct mqtt *publisher = mqtt_client("publisher", versions[i / 3]);
+        (void)snprintf(id, sizeof id, "mqtt-%u", i);
+        (void)snprintf(delivered, sizeof delivered, "orders/new {\"id\":\"%s\"}", id);
+        (void)snprintf(dropped, sizeof dropped, "$idem/duplicate/%s", delivered);
+        publish_order(publisher, (uint8_t)(i % 3), id);
+        publish_order(publisher, (uint8_t)(i % 3), id);
+        EXPECT_NEXT(watcher, delivered, dropped);
+        mqtt_disconnect(publisher);
+    }
+}
+
+static void what_came_over_mqtt_is_a_duplicate_over_amqp(void **state) {
+    struct mqtt *publisher = mqtt_client("publisher", MQTT_5);
+    (void)state;
+    publish_order(publisher, 1, "both");
+    mqtt_sync(publisher);
+    rabbitmq_publish(client, &(struct rabbitmq_message){.routing_key = "orders.in",
+                                                        .body = "{\"id\":\"both\"}"});
+    rabbitmq_publish(client,
+                     &(struct rabbitmq_message){.routing_key = "orders.in",
+                                                .body = "{\"id\":\"amqp only\"}"});
+    assert_string_equal(rabbitmq_take(client, "out"), "{\"id\":\"amqp only\"}");
+    rabbitmq_wait_unheld("orders.in");
+    assert_int_equal(rabbitmq_depth(client, "out"), 0);
+}
+
+static void keys_outlive_a_kill_of_the_broker(void **state) {
+    struct mqtt *publisher = mqtt_client("publisher", MQTT_5);
+    char id[32];
+    (void)state;
+    for (unsigned i = 0; i < 50; i++) {
+        (void)snprintf(id, sizeof id, "killed-%u", i);
+        publish_order(publisher, 1, id);
+    }
+    mqtt_drop(publisher);
+    kill_container("mosquitto");
+    start_container("mosquitto");
+    struct mqtt *watcher = mqtt_client("watcher", MQTT_5);
+    mqtt_subscribe(watcher, "orders/#", 1);
+    publisher = mqtt_client("publisher", MQTT_5);
+    for (unsigned i = 0; i < 50; i++) {
+        (void)snprintf(id, sizeof id, "killed-%u", i);
+        publish_order(publisher, 1, id);
+    }
+    publish_order(publisher, 1, "after the kill");
+    EXPECT_NEXT(watcher, "orders/new {\"id\":\"after the kill\"}");
+}
+
+static void wait_until_through(void) {
+    rabbitmq_wait_depth(client, "orders.in", 0);
+    rabbitmq_wait_unheld("orders.in");
+}
+
+static void killing_the_bridge_in_the_middle_loses_nothing(void **state) {
+    unsigned before = in_doubt();
+    (void)state;
+    tally_publish(client, "orders.in", MESSAGES);
+    rabbitmq_wait_more(client, "out", 200);
+    kill_container("bridge");
+    start_container("bridge");
+    wait_until_through();
+    tally_check(client, "out", MESSAGES, in_doubt() - before);
+}
+
+/* The keys have to be others than those of the test before: they are known. */
+static void killing_rabbitmq_in_the_middle_loses_nothing(void **state) {
+    unsigned before = in_doubt();
+    (void)state;
+    rabbitmq_publish_many(client, "orders.in", "n", MESSAGES);
+    rabbitmq_publish_many(client, "orders.in", "n", MESSAGES / 3);
+    rabbitmq_disconnect(client);
+    rabbitmq_kill();
+    rabbitmq_start_again();
+    client = rabbitmq_connect();
+    await("inspect -f '{{.State.Health.Status}}' $c", "bridge", "healthy");
+    wait_until_through();
+    tally_check(client, "out", MESSAGES, in_doubt() - before);
+}
+
+static void a_kill_of_redis_stops_nothing(void **state) {
+    (void)state;
+    kill_container("redis");
+    rabbitmq_publish_many(client, "orders.in", "r", 200);
+    rabbitmq_wait_depth(client, "out", 200);
+    start_container("redis");
+    await("inspect -f '{{.State.Health.Status}}' $c", "bridge", "healthy");
+    rabbitmq_publish_many(client, "orders.in", "r", 200);
+    wait_until_through();
+    assert_int_equal(rabbitmq_depth(client, "out"), 200);
+}
+
+static void prometheus_reads_the_bridge_s_figures(void **state) {
+    (void)state;
+    await("exec $c promtool query instant http://127.0.0.1:9090 'up{job=\"idem\"}' | sed "
+          "'s/.*=> \\([0-9]*\\).*/\\1/'",
+          "prometheus", "1");
+    assert_string_equal(docker("exec $c promtool check rules /etc/idem/idem-alerts.yml | "
+                               "grep -o SUCCESS | head -n 1",
+                               "prometheus"),
+                        "SUCCESS\n");
+}
+
+static void postgres_lets_the_bridge_s_user_in(void **state) {
+    (void)state;
+    assert_string_equal(docker("exec -e PGPASSWORD=idem $c psql -h 127.0.0.1 -U idem -d "
+                               "idem -Atc 'SELECT 1'",
+                               "postgres"),
+                        "1\n");
+}
+
+static void nothing_runs_as_root(void **state) {
+    static const char *const names[] = {"mosquitto", "bridge",   "rabbitmq",
+                                        "redis",     "postgres", "prometheus"};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        assert_string_not_equal(docker("exec $c id -u", names[i]), "0\n");
+    }
+}
+
+#define STACK(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void) {
+    if (getenv("IDEM_STACK") == NULL) {
+        (void)fprintf(stderr, "skipped: make docker-test runs this\n");
+        return TESTING_SKIPPED;
+    }
+    const struct CMUnitTest tests[] = {
+        STACK(a_copy_is_dropped_at_every_qos_and_version),
+        STACK(what_came_over_mqtt_is_a_duplicate_over_amqp),
+        STACK(prometheus_reads_the_bridge_s_figures),
+        STACK(postgres_lets_the_bridge_s_user_in),
+        STACK(nothing_runs_as_root),
+        STACK(keys_outlive_a_kill_of_the_broker),
+        STACK(killing_the_bridge_in_the_middle_loses_nothing),
+        STACK(killing_rabbitmq_in_the_middle_loses_nothing),
+        STACK(a_kill_of_redis_stops_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
