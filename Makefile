@@ -146,4 +146,4 @@ help: ## this list
 
 .PHONY: all always deps run demo install deb deb-test clean help
 
--include $(shell find build -name '*.d' 2>/dev/null)
+-include $(shell find build -path build/deb -prune -o -name '*.d' -type f -print 2>/dev/null)
