@@ -89,6 +89,7 @@ check "root's words in a configuration are kept by an upgrade" '
   apt-get -qy -o Dpkg::Options::=--force-confold install --no-install-recommends /new/*.deb
   grep -q "^# mine" /etc/idem/orders.yaml && [ -e /var/lib/idem/orders/store ]'
 check "the upgrade has happened" "! dpkg-query -W -f '\${Version}\n' 'idem*' 'libidem*' | grep -q '^0\.0\.9'"
+# shellcheck disable=SC2016 # expanded inside
 check "a program builds on the library" '
   apt-get -qy install --no-install-recommends gcc libc6-dev pkgconf
   printf "#include <idem/version.h>\n#include <idem/log.h>\nint main(void) { return idem_log_level_name(0) == 0; }\n" >/tmp/t.c

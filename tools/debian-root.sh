@@ -15,18 +15,17 @@ debian_mirror() {
 
 # What this machine needs to reach its mirror, ROOT needs too: proxy, certificates, passwords.
 copy_apt_settings() { # ROOT
-  local root=$1
   apt-config dump | grep -E '^(Acquire::(http|https|Check|Retries|ForceIPv)|Dir::Etc::netrc)' |
-    sed '/ "";$/d' >"$root/etc/apt/apt.conf.d/90host" || true
+    sed '/ "";$/d' >"$1/etc/apt/apt.conf.d/90host" || true
   if [ -d /etc/apt/auth.conf.d ]; then
-    cp -a /etc/apt/auth.conf.d/. "$root/etc/apt/auth.conf.d/"
+    cp -a /etc/apt/auth.conf.d/. "$1/etc/apt/auth.conf.d/"
   fi
   if [ -f /etc/apt/auth.conf ]; then
-    cp -a /etc/apt/auth.conf "$root/etc/apt/"
+    cp -a /etc/apt/auth.conf "$1/etc/apt/"
   fi
   if [ -f /etc/ssl/certs/ca-certificates.crt ]; then
-    mkdir -p "$root/etc/ssl/certs"
-    cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
+    mkdir -p "$1/etc/ssl/certs"
+    cp /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/certs/"
   fi
 }
 
@@ -48,18 +47,18 @@ make_debian_root() { # SUITE ROOT
 }
 
 mount_system() { # ROOT
-  local root=$1 node
-  mount -t proc proc "$root/proc"
-  mount -t sysfs -o ro sysfs "$root/sys"
-  mount -t tmpfs -o mode=755 tmpfs "$root/dev"
+  local node
+  mount -t proc proc "$1/proc"
+  mount -t sysfs -o ro sysfs "$1/sys"
+  mount -t tmpfs -o mode=755 tmpfs "$1/dev"
   for node in null zero full random urandom tty; do
-    touch "$root/dev/$node"
-    mount --bind "/dev/$node" "$root/dev/$node"
+    touch "$1/dev/$node"
+    mount --bind "/dev/$node" "$1/dev/$node"
   done
-  ln -s /proc/self/fd "$root/dev/fd"
-  mkdir -m 1777 "$root/dev/shm"
-  mkdir "$root/dev/pts"
-  mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"
-  ln -s pts/ptmx "$root/dev/ptmx"
-  mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+  ln -s /proc/self/fd "$1/dev/fd"
+  mkdir -m 1777 "$1/dev/shm"
+  mkdir "$1/dev/pts"
+  mount -t devpts -o newinstance,ptmxmode=0666 devpts "$1/dev/pts"
+  ln -s pts/ptmx "$1/dev/ptmx"
+  mount -t tmpfs -o mode=1777 tmpfs "$1/tmp"
 }
