@@ -6,6 +6,10 @@ import pathlib
 import re
 import sys
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, "tests/docs")  # tests are run from the top of the tree
+from report import run  # noqa: E402
+
 SOURCES = [path for top in ("common", "plugins") for path in sorted(pathlib.Path(top).rglob("*.c"))]
 PAGE = pathlib.Path("docs/reference/events.md")
 # Functions that hand an event on, and where it stands among their arguments.
@@ -76,17 +80,5 @@ TESTS = [every_event_is_a_literal, every_event_of_the_sources_is_in_the_page,
          every_event_of_the_page_is_in_the_sources, the_page_is_sorted_and_names_none_twice]
 
 
-def main():
-    failed = 0
-    print(f"1..{len(TESTS)}")
-    for number, test in enumerate(TESTS, 1):
-        wrong = test()
-        print(f"{'not ok' if wrong else 'ok'} {number} - {test.__name__}")
-        for line in wrong:
-            print(f"# {line}")
-        failed += bool(wrong)
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(TESTS))
