@@ -68,7 +68,7 @@ check "the configurations that come with them are right" \
 check "the bridge has a user of its own" "getent passwd idem && ! getent shadow idem | grep -q '[$]'"
 check "the plugin's store belongs to the broker" "[ \"\$(stat -c %U:%a /var/lib/idem/mosquitto)\" = mosquitto:700 ]"
 refuse "the plugin is not active by itself" "grep -q '^plugin' /etc/mosquitto/conf.d/idem.conf"
-check "systemd accepts the unit" "systemd-analyze verify idem-bridge@orders.service"
+check "systemd accepts the unit" "systemd-analyze verify --man=no idem-bridge@orders.service"
 check "the unit leaves a service little to harm" \
   "systemd-analyze security --offline=true --threshold=20 idem-bridge@orders.service"
 # shellcheck disable=SC2016 # expanded inside

@@ -123,7 +123,7 @@ wait_inside() {
 
 run_container() {
   local dir=$1
-  docker run -d --network host --ulimit nofile=65536 --user "$(id -u):$(id -g)" -v "$dir:$dir" idem-rabbitmq \
+  docker run -d --network host --user "$(id -u):$(id -g)" -v "$dir:$dir" idem-rabbitmq \
     bash -c ". '$dir/environment' && exec rabbitmq-server" >"$dir/container.new"
   mv "$dir/container.new" "$dir/container"
   wait_inside "$dir"
