@@ -15,12 +15,16 @@ export DOCKER_BUILDKIT=0 COMPOSE_DOCKER_CLI_BUILD=0 # the builder that every eng
 . tools/compose.sh
 
 up() {
-  local profile=${PROFILE:-}
+  local profile=${PROFILE:-} image=
+  case $profile in
+  monitoring) image=prometheus ;;
+  *) image=$profile ;;
+  esac
   mkdir -p build
   $engine start "$place"
   DOCKER_HOST=$(cat "$place/host")
   export DOCKER_HOST
-  build_images mosquitto bridge rabbitmq redis ${profile:+prometheus}
+  build_images rabbitmq redis ${image:+"$image"}
   compose ${profile:+--profile "$profile"} up -d
   cat <<END
 mqtt://127.0.0.1:${IDEM_MQTT_PORT:-1883}   amqp://guest:guest@127.0.0.1:${IDEM_AMQP_PORT:-5672}   http://127.0.0.1:${IDEM_HTTP_PORT:-9477}/readyz

@@ -58,7 +58,7 @@ start_stack() {
 
 tools/deps.sh build run test
 make -s -j"$(nproc)" all tests build/tests/docker/test_stack
-build_images mosquitto bridge rabbitmq redis postgres prometheus
+build_images rabbitmq redis postgres prometheus
 start_stack
 echo "docker: the stack is up; $(docker images --format '{{.Repository}} {{.Size}}' | grep '^idem-' | sort | tr '\n' ' ')"
 
