@@ -59,6 +59,30 @@ static enum idem_code check_http(struct idem_config_reader *reader) {
     return IDEM_OK;
 }
 
+static enum idem_code check_mode(struct idem_config_reader *reader) {
+    bool rpc = reader->config->bridge.mode == IDEM_BRIDGE_RPC;
+    bool amqp = strncmp(reader->config->bridge.sink.urls[0], "amqp", 4) == 0;
+    bool replies = idem_config_place(reader, "bridge.replies", 0);
+    if (replies && !rpc) {
+        return idem_config_refuse(reader,
+                                  "has no meaning in mode: forward; remove it, or "
+                                  "use mode: rpc");
+    }
+    int line = *idem_config_given(reader, idem_schema_find("bridge.mode"));
+    (void)idem_config_place(reader, "bridge.mode", line);
+    if (rpc && !amqp) {
+        return idem_config_refuse(reader, "rpc needs a worker that replies; a PostgreSQL "
+                                          "sink does not: use an amqp:// sink");
+    }
+    if (rpc && !replies) {
+        (void)idem_config_place(reader, "bridge.replies", line);
+        return idem_config_refuse(reader,
+                                  "is missing; mode: rpc needs it, as in replies: "
+                                  "{queue: payments.replies}");
+    }
+    return IDEM_OK;
+}
+
 enum idem_code idem_config_check(struct idem_config_reader *reader) {
     struct idem_config *config = reader->config;
     config->bridge.present = idem_config_place(reader, "bridge", 0);
@@ -67,5 +91,8 @@ enum idem_code idem_config_check(struct idem_config_reader *reader) {
         idem_config_remark(reader, "no rules: every message passes");
     }
     enum idem_code code = check_http(reader);
-    return code == IDEM_OK && config->bridge.present ? check_sink(reader) : code;
+    if (code == IDEM_OK && config->bridge.present) {
+        code = check_sink(reader);
+    }
+    return code == IDEM_OK && config->bridge.present ? check_mode(reader) : code;
 }

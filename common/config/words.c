@@ -61,6 +61,8 @@ const struct idem_schema_word idem_schema_unknown_words[] = {
     {"accept", IDEM_UNKNOWN_ACCEPT},
     {"require_zero", IDEM_UNKNOWN_REQUIRE_ZERO},
     {NULL, 0}};
+const struct idem_schema_word idem_schema_mode_words[] = {
+    {"forward", IDEM_BRIDGE_FORWARD}, {"rpc", IDEM_BRIDGE_RPC}, {NULL, 0}};
 const struct idem_schema_word idem_schema_format_words[] = {
     {"text", IDEM_LOG_TEXT}, {"json", IDEM_LOG_JSON}, {NULL, 0}};
 const struct idem_schema_word idem_schema_level_words[] = {

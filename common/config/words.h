@@ -19,6 +19,7 @@ extern const struct idem_schema_word idem_schema_gap_words[];
 extern const struct idem_schema_word idem_schema_fenced_words[];
 extern const struct idem_schema_word idem_schema_unknown_words[];
 extern const struct idem_schema_word idem_schema_control_words[];
+extern const struct idem_schema_word idem_schema_mode_words[];
 extern const struct idem_schema_word idem_schema_format_words[];
 extern const struct idem_schema_word idem_schema_level_words[];
 

@@ -50,4 +50,12 @@ IDEM_MUST_USE bool idem_receiver_hold_result(struct idem_receiver *receiver,
                                              const struct idem_delivery *delivery,
                                              const struct idem_answer *answer);
 
+/* Settling: the flight to ask the store with, and what takes its answer. NULL: there is no memory, and settled
+ * has been told so. */
+struct idem_flight *idem_receiver_start_settling(struct idem_receiver *receiver,
+                                                 _Atomic uint64_t *success,
+                                                 idem_receiver_settled *settled,
+                                                 void *arg);
+void idem_receiver_settle_answered(void *arg, const struct idem_answer *answer);
+
 #endif

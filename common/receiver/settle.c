@@ -2,7 +2,7 @@
  * The end of a claim: completed when what was decided is certain, abandoned when it failed for certain. */
 #include "receiver/internal.h"
 
-static void settle_answered(void *arg, const struct idem_answer *answer) {
+void idem_receiver_settle_answered(void *arg, const struct idem_answer *answer) {
     struct idem_flight *flight = arg;
     struct idem_receiver *receiver = flight->receiver;
     if (receiver == NULL) {
@@ -33,12 +33,10 @@ static void settle_at_once(enum idem_code code, idem_receiver_settled *settled,
     }
 }
 
-/* NULL: there is no memory, and settled has been told so. */
-static struct idem_flight *start_settling(struct idem_receiver *receiver,
-                                          struct idem_delivery *delivery,
-                                          _Atomic uint64_t *success,
-                                          idem_receiver_settled *settled, void *arg) {
-    delivery->claimed = false;
+struct idem_flight *idem_receiver_start_settling(struct idem_receiver *receiver,
+                                                 _Atomic uint64_t *success,
+                                                 idem_receiver_settled *settled,
+                                                 void *arg) {
     struct idem_flight *flight = idem_flight_take(&receiver->flights, receiver);
     if (flight == NULL) {
         /* the claim stays until its lease ends: its next copy is in doubt */
@@ -51,6 +49,14 @@ static struct idem_flight *start_settling(struct idem_receiver *receiver,
     flight->settled = settled;
     flight->arg = arg;
     return flight;
+}
+
+static struct idem_flight *start_settling(struct idem_receiver *receiver,
+                                          struct idem_delivery *delivery,
+                                          _Atomic uint64_t *success,
+                                          idem_receiver_settled *settled, void *arg) {
+    delivery->claimed = false;
+    return idem_receiver_start_settling(receiver, success, settled, arg);
 }
 
 /* Only what is claimed can end, and a result can follow what has been completed. */
@@ -86,7 +92,8 @@ void idem_receiver_complete_with(struct idem_receiver *receiver,
     if (flight != NULL) {
         delivery->completed = true;
         flight->results = first && result.len > 0 ? &counters->results : NULL;
-        idem_store_complete(receiver->store, &completion, settle_answered, flight);
+        idem_store_complete(receiver->store, &completion, idem_receiver_settle_answered,
+                            flight);
     }
 }
 
@@ -116,7 +123,8 @@ static void give_up(struct idem_receiver *receiver, struct idem_delivery *delive
     struct idem_flight *flight =
         start_settling(receiver, delivery, &receiver->counters.abandoned, settled, arg);
     if (flight != NULL) {
-        idem_store_abandon(receiver->store, &abandonment, settle_answered, flight);
+        idem_store_abandon(receiver->store, &abandonment, idem_receiver_settle_answered,
+                           flight);
     }
 }
 

@@ -2,21 +2,42 @@
  * Where a parcel goes, and with what properties. */
 #include "end.h"
 #include "outgoing.h"
-#include "worker_state.h"
+#include "rpc.h"
 
 struct idem_span idem_dispatch_exchange(const struct idem_parcel *parcel) {
     const struct idem_config *config = parcel->worker->options->config;
-    return idem_span_text(parcel->transfer.route == IDEM_ROUTE_QUARANTINE
-                              ? config->bridge.quarantine_exchange
-                              : config->bridge.sink.exchange);
+    switch (parcel->transfer.route) {
+    case IDEM_ROUTE_QUARANTINE:
+        return idem_span_text(config->bridge.quarantine_exchange);
+    case IDEM_ROUTE_ANSWER:
+        return idem_span_text("");
+    case IDEM_ROUTE_SINK:
+    case IDEM_ROUTE_COUNT:
+        break;
+    }
+    return idem_span_text(config->bridge.sink.exchange);
 }
 
 struct idem_span idem_dispatch_routing_key(const struct idem_parcel *parcel) {
     const char *fixed = parcel->worker->options->config->bridge.sink.routing_key;
+    if (parcel->transfer.route == IDEM_ROUTE_ANSWER) {
+        return idem_rpc_reply_to(parcel);
+    }
     if (parcel->transfer.route == IDEM_ROUTE_SINK && fixed != NULL && fixed[0] != '\0') {
         return idem_span_text(fixed);
     }
     return idem_letter_routing_key(&parcel->letter);
+}
+
+struct idem_span idem_dispatch_payload(const struct idem_parcel *parcel) {
+    return parcel->transfer.route == IDEM_ROUTE_ANSWER
+               ? idem_rpc_answer_payload(parcel)
+               : idem_letter_payload(&parcel->letter);
+}
+
+bool idem_dispatch_mandatory(const struct idem_parcel *parcel) {
+    return parcel->transfer.route != IDEM_ROUTE_ANSWER ||
+           idem_rpc_answer_is_routed(parcel);
 }
 
 /* Why it is there, for the person who looks at the quarantine. */
@@ -50,7 +71,8 @@ static void add_key(struct idem_outgoing *outgoing, const struct idem_parcel *pa
     }
 }
 
-enum idem_code idem_dispatch_properties(const struct idem_parcel *parcel,
+/* The message as it came, with what is added. */
+static enum idem_code letter_properties(const struct idem_parcel *parcel,
                                         const struct idem_end *end,
                                         amqp_basic_properties_t *result) {
     struct idem_worker *worker = parcel->worker;
@@ -61,6 +83,12 @@ enum idem_code idem_dispatch_properties(const struct idem_parcel *parcel,
     if (amqp_decode_properties(AMQP_BASIC_CLASS, &worker->scratch, idem_rabbit_bytes(raw),
                                &decoded) != AMQP_STATUS_OK) {
         return IDEM_ERR_NOMEM; /* malformed ones never came this far */
+    }
+    if (idem_transfer_asks(&parcel->transfer)) {
+        if (idem_rpc_ask(parcel, decoded) != IDEM_OK) {
+            return IDEM_ERR_NOMEM;
+        }
+        outgoing.encoded_len += IDEM_RPC_ROOM;
     }
     outgoing.properties = decoded;
     outgoing.user = idem_span_text(end->address->user);
@@ -77,4 +105,13 @@ enum idem_code idem_dispatch_properties(const struct idem_parcel *parcel,
                        "a message has no room for more headers; it goes as it came");
     }
     return code;
+}
+
+enum idem_code idem_dispatch_properties(const struct idem_parcel *parcel,
+                                        const struct idem_end *end,
+                                        amqp_basic_properties_t *result) {
+    return parcel->transfer.route == IDEM_ROUTE_ANSWER
+               ? idem_rpc_answer_properties(parcel, idem_link_properties_max(&end->link),
+                                            result)
+               : letter_properties(parcel, end, result);
 }

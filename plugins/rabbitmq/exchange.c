@@ -26,6 +26,7 @@ struct exchange {
     struct idem_letter returned; /* coming back */
     bool returning;
     bool suspect_out; /* nothing else may be published */
+    bool bare;        /* nothing is declared or looked for */
 };
 
 static struct exchange *exchange_of(struct idem_sink *sink) {
@@ -66,7 +67,8 @@ static enum idem_code make_quarantine(struct exchange *exchange,
     return code;
 }
 
-static enum idem_code prepare(struct exchange *exchange, struct idem_error *error) {
+static enum idem_code prepare_exchanges(struct exchange *exchange,
+                                        struct idem_error *error) {
     const struct idem_config *config = exchange->worker->options->config;
     enum idem_code code =
         look_for_exchange(exchange, config->bridge.sink.exchange, "topic", error);
@@ -78,6 +80,11 @@ static enum idem_code prepare(struct exchange *exchange, struct idem_error *erro
         config->bridge.quarantine_exchange != NULL) {
         code = make_quarantine(exchange, error);
     }
+    return code;
+}
+
+static enum idem_code prepare(struct exchange *exchange, struct idem_error *error) {
+    enum idem_code code = exchange->bare ? IDEM_OK : prepare_exchanges(exchange, error);
     if (code == IDEM_OK) {
         (void)amqp_confirm_select(exchange->end.link.connection, IDEM_LINK_CHANNEL);
         code = idem_link_reply(&exchange->end.link, "asking for confirms", error);
@@ -130,6 +137,9 @@ static void answered(struct exchange *exchange, uint64_t number, bool multiple,
         if (event == IDEM_ON_NACKED) {
             complain(exchange, parcel, "nacked");
         }
+        if (parcel->transfer.route == IDEM_ROUTE_ANSWER) {
+            IDEM_FAULT_POINT("requester_told");
+        }
         idem_parcel_step(parcel, event);
         parcel = multiple ? idem_confirms_take(&exchange->confirms, number, true) : NULL;
     }
@@ -161,8 +171,7 @@ static bool same_message(const struct idem_parcel *parcel,
                            idem_letter_exchange(returned)) &&
            idem_span_equal(idem_dispatch_routing_key(parcel),
                            idem_letter_routing_key(returned)) &&
-           idem_span_equal(idem_letter_payload(&parcel->letter),
-                           idem_letter_payload(returned));
+           idem_span_equal(idem_dispatch_payload(parcel), idem_letter_payload(returned));
 }
 
 /* A return names no number. The broker returns in the order of publishing and before the confirm, so the
@@ -290,7 +299,7 @@ static void lost(struct exchange *exchange) {
         parcel->suspect = parcel->suspect || blame;
         if (out && found) {
             complain(exchange, parcel, "refused");
-        } else if (out) {
+        } else if (out && idem_transfer_doubts(&parcel->transfer)) {
             idem_parcel_log_doubt(parcel, "the sink was lost before it confirmed");
             IDEM_FAULT_POINT("doubted");
         }
@@ -325,11 +334,11 @@ static void publish(struct exchange *exchange, struct idem_parcel *parcel) {
     exchange->suspect_out = parcel->suspect;
     idem_parcel_step(parcel, IDEM_ON_SENT);
     IDEM_FAULT_POINT("ready");
-    int status = amqp_basic_publish(
-        exchange->end.link.connection, IDEM_LINK_CHANNEL,
-        idem_rabbit_bytes(idem_dispatch_exchange(parcel)),
-        idem_rabbit_bytes(idem_dispatch_routing_key(parcel)), 1, 0, &properties,
-        idem_rabbit_bytes(idem_letter_payload(&parcel->letter)));
+    int status = amqp_basic_publish(exchange->end.link.connection, IDEM_LINK_CHANNEL,
+                                    idem_rabbit_bytes(idem_dispatch_exchange(parcel)),
+                                    idem_rabbit_bytes(idem_dispatch_routing_key(parcel)),
+                                    idem_dispatch_mandatory(parcel), 0, &properties,
+                                    idem_rabbit_bytes(idem_dispatch_payload(parcel)));
     IDEM_FAULT_POINT("published");
     recycle_amqp_pool(&exchange->worker->scratch);
     if (!idem_link_ok(&exchange->end.link, "publishing", status)) {
@@ -338,7 +347,7 @@ static void publish(struct exchange *exchange, struct idem_parcel *parcel) {
 }
 
 static size_t size_of(const struct idem_parcel *parcel) {
-    return parcel->letter.used + FRAMES_OVERHEAD;
+    return parcel->letter.used + parcel->answer_len + FRAMES_OVERHEAD;
 }
 
 /* Returns when nothing more may be published now. To ask the system before each message would cost as
@@ -445,7 +454,7 @@ static const struct idem_sink_ops operations = {
 
 enum idem_code idem_exchange_open(struct idem_sink **sink, struct idem_worker *worker,
                                   const char *name,
-                                  const struct idem_addresses *addresses) {
+                                  const struct idem_addresses *addresses, bool bare) {
     struct exchange *exchange = calloc(1, sizeof *exchange);
     *sink = NULL;
     if (exchange == NULL) {
@@ -454,6 +463,7 @@ enum idem_code idem_exchange_open(struct idem_sink **sink, struct idem_worker *w
     exchange->sink.ops = &operations;
     TAILQ_INIT(&exchange->sink.line);
     exchange->worker = worker;
+    exchange->bare = bare;
     *sink = &exchange->sink;
     enum idem_code code = idem_confirms_init(&exchange->confirms);
     if (code == IDEM_OK) {

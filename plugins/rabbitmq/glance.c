@@ -2,7 +2,7 @@
  * A worker's look at itself. */
 #include "glance.h"
 
-#include "worker_state.h"
+#include "replies.h"
 
 #include <idem/clock.h>
 
@@ -10,19 +10,22 @@
 #define LOOKS_AN_ASK 10 /* the broker is asked about the queue every five seconds */
 
 static void look_at_ends(struct idem_worker *worker, struct idem_glance *glance) {
-    struct idem_end *source = &worker->source;
+    struct idem_end *source = &worker->source.end;
     glance->ends[0] = idem_end_observed(source);
     glance->end_count = 1;
     for (size_t i = 0; i < worker->sink_count; i++) {
         worker->sinks[i]->ops->observe(worker->sinks[i],
                                        &glance->ends[glance->end_count++]);
     }
+    if (worker->replies != NULL) {
+        glance->ends[glance->end_count++] = idem_replies_observe(worker->replies);
+    }
 }
 
 static void look_at_messages(struct idem_worker *worker, struct idem_glance *glance) {
     idem_parcels_count(worker, glance->in_flight);
-    if (worker->acks.first != NULL) {
-        glance->oldest_ms = idem_parcel_of_ack(worker->acks.first)->arrived_ms;
+    if (worker->source.acks.first != NULL) {
+        glance->oldest_ms = idem_parcel_of_ack(worker->source.acks.first)->arrived_ms;
     }
 }
 

@@ -137,7 +137,8 @@ static enum idem_code start_thread(struct bridge *bridge, unsigned index) {
     return IDEM_OK;
 }
 
-/* One incarnation for all: a claim of another worker is then one of our own that is alive. */
+/* One incarnation for all: a claim of another worker is then one of our own that is alive. In mode rpc it is
+ * also the one of the time before a restart: see rpc.h. */
 static uint64_t new_incarnation(void) {
     return (uint64_t)idem_clock_wall_ms() << 20 | (randombytes_random() & 0xFFFFF);
 }
@@ -197,7 +198,7 @@ static enum idem_code open_http(struct bridge *bridge, struct idem_error *error)
 
 static enum idem_code open_workers(struct bridge *bridge, struct idem_error *error) {
     unsigned count = bridge->config.bridge.workers;
-    uint64_t incarnation = new_incarnation();
+    uint64_t incarnation = bridge->options.rpc ? IDEM_RPC_INCARNATION : new_incarnation();
     for (unsigned i = 0; i < count; i++) {
         enum idem_code code = idem_worker_open(&bridge->workers[i], &bridge->options,
                                                &bridge->log, incarnation, error);
@@ -361,6 +362,11 @@ static void close_all(struct bridge *bridge) {
 /* Ready when both brokers have been tried once: one that cannot be reached yet is waited for, and a start that
  * failed for it would only be tried again. Whether all ends are up is for the log, and for /readyz. */
 static void say_started(struct bridge *bridge) {
+    if (bridge->options.rpc && bridge->config.secret_file == NULL) {
+        idem_log_write(&bridge->log, IDEM_LOG_WARNING, "reply.secret",
+                       "no secret_file: whoever can publish to the queue of replies can "
+                       "answer for the worker");
+    }
     idem_log_write(&bridge->log, IDEM_LOG_NOTICE, "bridge.started",
                    "version %s, instance %s, queue %s, %zu rules", IDEM_VERSION,
                    bridge->config.instance, bridge->config.bridge.source.queue,

@@ -23,6 +23,10 @@ static bool is_database(const struct idem_config *config) {
     return config->bridge.present && begins(config->bridge.sink.urls[0], "postgres");
 }
 
+static bool is_rpc(const struct idem_config *config) {
+    return config->bridge.mode == IDEM_BRIDGE_RPC;
+}
+
 enum idem_code idem_bridge_check_rules(const struct idem_config *config,
                                        struct idem_error *error) {
     for (size_t i = 0; i < config->rules.count; i++) {
@@ -42,10 +46,10 @@ enum idem_code idem_bridge_check_rules(const struct idem_config *config,
                                "use ttl_from: first",
                                error);
         }
-        if (rule->policies.on_duplicate == IDEM_ACTION_REPLAY) {
+        if (rule->policies.on_duplicate == IDEM_ACTION_REPLAY && !is_rpc(config)) {
             return unsupported(config, rule, "on_duplicate",
-                               "this version of the bridge stores no results to "
-                               "replay; use drop or quarantine",
+                               "the bridge sees results to replay in bridge.mode: rpc "
+                               "only; use that, or drop or quarantine",
                                error);
         }
     }
@@ -212,6 +216,7 @@ enum idem_code idem_bridge_options_init(struct idem_bridge_options *options,
     }
     options->policy.quarantine = config->bridge.quarantine_exchange != NULL;
     options->policy.attempts_max = config->bridge.attempts;
+    options->rpc = is_rpc(config);
     options->window = config->bridge.source.prefetch;
     enum idem_code code = idem_bridge_check_rules(config, error);
     if (code == IDEM_OK) {

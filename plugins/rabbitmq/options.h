@@ -9,6 +9,9 @@
 #include <idem/config.h>
 #include <idem/parameter.h>
 
+/* Mode rpc: the number that owns claims, the same at every start. */
+#define IDEM_RPC_INCARNATION 1
+
 /* A sink that is a database. */
 struct idem_bridge_database {
     bool present;
@@ -26,6 +29,7 @@ struct idem_bridge_options {
     struct idem_address
         http_token; /* password only; none where nobody is asked for one */
     size_t window;  /* most publishes that are not confirmed */
+    bool rpc;
 };
 
 /* Refuses what the schema accepts and this program cannot do. *options is initialised whatever happens;

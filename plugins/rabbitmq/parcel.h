@@ -14,6 +14,7 @@
 struct idem_worker;
 
 TAILQ_HEAD(idem_parcels, idem_parcel);
+TAILQ_HEAD(idem_waiting, idem_parcel);
 
 struct idem_parcel {
     struct idem_transfer transfer;
@@ -34,6 +35,16 @@ struct idem_parcel {
     int64_t asked_ns;       /* monotonic: when the store was asked last */
     int64_t lease_until_ms; /* 0: no lease */
     unsigned pauses;        /* since it last got on */
+
+    /* Mode rpc: see rpc.h. */
+    TAILQ_ENTRY(idem_parcel) wait; /* among those that wait for one reply */
+    struct idem_waiting *waits;    /* in which list; NULL: it does not */
+    int64_t claim_until_ms;        /* when the claim that was made for it ends */
+    size_t reply_to_at;            /* in the letter's properties */
+    size_t reply_to_len;
+    uint8_t *answer; /* owned: an encoded result */
+    size_t answer_len;
+    size_t answer_room;
 };
 
 static inline struct idem_parcel *idem_parcel_of_ack(struct idem_ack_node *node) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Events in, acts out: what the delivery machine asks for is carried out here, and only here. */
 #include "fault.h"
+#include "rpc.h"
 #include "view.h"
-#include "worker_state.h"
 
 #include <idem/clock.h>
 
@@ -44,6 +44,7 @@ struct idem_parcel *idem_parcel_take(struct idem_worker *worker) {
     parcel->sqlstate[0] = '\0';
     parcel->pauses = 0;
     parcel->arrived_ms = 0;
+    parcel->answer_len = 0;
     TAILQ_INSERT_TAIL(&worker->live, parcel, live);
     worker->live_count++;
     return parcel;
@@ -57,9 +58,7 @@ void idem_parcel_leave_line(struct idem_parcel *parcel) {
 }
 
 static struct idem_parcels *line_of(const struct idem_parcel *parcel) {
-    const struct idem_worker *worker = parcel->worker;
-    bool aside = parcel->transfer.route == IDEM_ROUTE_QUARANTINE;
-    return &worker->sinks[aside ? worker->sink_count - 1 : 0]->line;
+    return &parcel->worker->routes[parcel->transfer.route]->line;
 }
 
 /* One that stands there already keeps its place. */
@@ -79,6 +78,7 @@ void idem_parcel_join_line(struct idem_parcel *parcel, bool in_front) {
 
 void idem_parcel_rest(struct idem_worker *worker, struct idem_parcel *parcel) {
     idem_parcel_leave_line(parcel);
+    idem_rpc_forget(parcel);
     (void)event_del(&parcel->pause);
     idem_letter_rest(&parcel->letter);
     TAILQ_REMOVE(&worker->live, parcel, live);
@@ -92,6 +92,7 @@ static void free_all(struct idem_parcels *parcels) {
         struct idem_parcel *next = TAILQ_NEXT(parcel, live);
         (void)event_del(&parcel->pause);
         idem_letter_fini(&parcel->letter);
+        free(parcel->answer);
         free(parcel);
         parcel = next;
     }
@@ -138,6 +139,17 @@ static void keep_key(struct idem_worker *worker, struct idem_parcel *parcel) {
     }
 }
 
+/* False: there is no memory for the answer; asked again, it is still in the store. */
+static bool note_request(struct idem_parcel *parcel) {
+    struct idem_span result = {NULL, 0};
+    idem_rpc_note(parcel);
+    if (parcel->delivery.verdict != IDEM_VERDICT_REPLAY) {
+        return true;
+    }
+    (void)idem_receiver_result(parcel->worker->receiver, &parcel->delivery, &result);
+    return idem_rpc_keep_answer(parcel, result) == IDEM_OK;
+}
+
 static void decided(void *arg, struct idem_delivery *delivery) {
     struct idem_parcel *parcel = arg;
     struct idem_worker *worker = parcel->worker;
@@ -153,8 +165,13 @@ static void decided(void *arg, struct idem_delivery *delivery) {
     parcel->lease_until_ms = 0;
     if (delivery->claimed && rule != NULL) {
         parcel->lease_until_ms = parcel->submitted_ms + rule->lease_ms * 3 / 4;
+        parcel->claim_until_ms = parcel->submitted_ms + rule->lease_ms;
     }
     parcel->trouble = NULL;
+    if (worker->replies != NULL && !note_request(parcel)) {
+        idem_parcel_step(parcel, IDEM_ON_REFUSE);
+        return;
+    }
     if (delivery->verdict == IDEM_VERDICT_DELIVER) {
         keep_key(worker, parcel);
     }
@@ -283,7 +300,7 @@ static void carry_out(struct idem_worker *worker, struct idem_parcel *parcel,
         wait(parcel);
         break;
     case IDEM_DO_ACK:
-        idem_acks_settle(&worker->acks, &parcel->ack);
+        idem_acks_settle(&worker->source.acks, &parcel->ack);
         break;
     case IDEM_DO_REJECT:
         idem_source_reject(worker, parcel);
@@ -299,6 +316,7 @@ void idem_parcel_step(struct idem_parcel *parcel, enum idem_transfer_event event
     enum idem_transfer_act act = idem_transfer_step(
         &parcel->transfer, event, &worker->options->policy, &worker->counts);
     count_idle(worker, parcel);
+    idem_rpc_watch(parcel);
     if (act != IDEM_DO_NOTHING && act != IDEM_DO_ENQUEUE && act != IDEM_DO_CLAIM) {
         idem_parcel_leave_line(parcel);
     }

@@ -55,11 +55,11 @@ struct idem_sink {
     bool wants_keys; /* letters carry the text of their key */
 };
 
-/* Both: *sink is NULL, or is to be freed, whatever happens. name is for logs. IDEM_ERR_NOMEM. */
-IDEM_MUST_USE enum idem_code idem_exchange_open(struct idem_sink **sink,
-                                                struct idem_worker *worker,
-                                                const char *name,
-                                                const struct idem_addresses *addresses);
+/* Both: *sink is NULL, or is to be freed, whatever happens. name is for logs. bare: only for the default
+ * exchange, so that there is nothing to declare or to look for. IDEM_ERR_NOMEM. */
+IDEM_MUST_USE enum idem_code
+idem_exchange_open(struct idem_sink **sink, struct idem_worker *worker, const char *name,
+                   const struct idem_addresses *addresses, bool bare);
 
 IDEM_MUST_USE enum idem_code idem_postgres_open(struct idem_sink **sink,
                                                 struct idem_worker *worker);

@@ -64,9 +64,10 @@ static void add_sink(struct text *text, const struct idem_sink *sink, const char
 }
 
 static void describe(struct text *text, const struct idem_worker *worker) {
-    static const char *const names[IDEM_SINKS_MAX] = {"sink", "quarantine"};
+    const char *const names[IDEM_SINKS_MAX] = {
+        "sink", worker->replies != NULL ? "answers" : "quarantine"};
     add_states(text, worker);
-    if (!worker->source.up) {
+    if (!worker->source.end.up) {
         add(text, "; source: it is not connected");
     }
     for (size_t i = 0; i < worker->sink_count; i++) {

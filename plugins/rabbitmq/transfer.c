@@ -75,6 +75,28 @@ static enum idem_transfer_act give_back(struct step *step) {
     return enter(step, IDEM_TRANSFER_ABANDONING, IDEM_DO_ABANDON);
 }
 
+/* The worker has the request, or may have it: the claim is the reply's to settle. */
+static enum idem_transfer_act await(struct step *step) {
+    step->transfer->claimed = false;
+    step->transfer->asked = true;
+    if (step->transfer->orphan) {
+        return release(step);
+    }
+    return enter(step, IDEM_TRANSFER_AWAITING, IDEM_DO_WAIT);
+}
+
+static enum idem_transfer_act answer(struct step *step) {
+    step->transfer->route = IDEM_ROUTE_ANSWER;
+    step->transfer->attempts = 0;
+    return ready(step);
+}
+
+/* Nobody waits for it any more, or nobody that it can be given to. The result is kept for a repeat. */
+static enum idem_transfer_act unanswerable(struct step *step) {
+    count(&step->counts->unanswerable);
+    return settled(step);
+}
+
 /* Not delivered, for certain. A copy on its way to the quarantine keeps its claim: given back, the next
  * copy would be judged anew, and could be delivered against the policy. */
 static enum idem_transfer_act failed(struct step *step) {
@@ -82,7 +104,7 @@ static enum idem_transfer_act failed(struct step *step) {
     transfer->attempts++;
     transfer->doubtful = false;
     transfer->failed = true;
-    if (transfer->route == IDEM_ROUTE_QUARANTINE && !transfer->orphan) {
+    if (transfer->route != IDEM_ROUTE_SINK && !transfer->orphan) {
         return enter(step, IDEM_TRANSFER_WAITING, IDEM_DO_WAIT);
     }
     return give_back(step);
@@ -90,7 +112,7 @@ static enum idem_transfer_act failed(struct step *step) {
 
 /* Tried again it would fail again; but without a quarantine there is no other place for it. */
 static enum idem_transfer_act spoiled(struct step *step) {
-    if (!step->policy->quarantine || step->transfer->route == IDEM_ROUTE_QUARANTINE) {
+    if (!step->policy->quarantine || step->transfer->route != IDEM_ROUTE_SINK) {
         return failed(step);
     }
     count(&step->counts->poisoned);
@@ -112,6 +134,7 @@ static enum idem_transfer_act forsaken(struct step *step) {
 static enum idem_transfer_act deliver(struct step *step) {
     step->transfer->route = IDEM_ROUTE_SINK;
     step->transfer->failed = false;
+    step->transfer->asked = false;
     return step->transfer->orphan ? give_back(step) : ready(step);
 }
 
@@ -131,11 +154,20 @@ static enum idem_transfer_act drop(struct step *step) {
     return step->transfer->orphan ? give_back(step) : complete(step);
 }
 
+static enum idem_transfer_act replay(struct step *step) {
+    if (step->transfer->orphan || !step->transfer->answerable) {
+        return drop(step);
+    }
+    return answer(step);
+}
+
 static enum idem_transfer_act hold(struct step *step) {
     if (step->transfer->orphan) {
         return release(step);
     }
-    return enter(step, IDEM_TRANSFER_HELD, IDEM_DO_WAIT);
+    return enter(step,
+                 step->transfer->asked ? IDEM_TRANSFER_AWAITING : IDEM_TRANSFER_HELD,
+                 IDEM_DO_WAIT);
 }
 
 /* The sink. */
@@ -144,17 +176,40 @@ static enum idem_transfer_act sent(struct step *step) {
 }
 
 static enum idem_transfer_act confirmed(struct step *step) {
-    count(step->transfer->route == IDEM_ROUTE_SINK ? &step->counts->delivered
-                                                   : &step->counts->quarantined);
-    return complete(step);
+    switch (step->transfer->route) {
+    case IDEM_ROUTE_SINK:
+        count(&step->counts->delivered);
+        break;
+    case IDEM_ROUTE_QUARANTINE:
+        count(&step->counts->quarantined);
+        break;
+    case IDEM_ROUTE_ANSWER:
+        count(&step->counts->answered);
+        break;
+    case IDEM_ROUTE_COUNT:
+        break;
+    }
+    return idem_transfer_asks(step->transfer) ? await(step) : complete(step);
 }
 
 static enum idem_transfer_act returned(struct step *step) {
     return enter(step, IDEM_TRANSFER_RETURNED, IDEM_DO_NOTHING);
 }
 
+/* It came back, and that was all that was to come. */
+static enum idem_transfer_act came_back(struct step *step) {
+    return step->transfer->route == IDEM_ROUTE_ANSWER ? unanswerable(step) : failed(step);
+}
+
+/* A request is not asked again while its reply can still come, and an answer twice does no harm. */
 static enum idem_transfer_act lost_sight(struct step *step) {
     struct idem_transfer *transfer = step->transfer;
+    if (idem_transfer_asks(transfer)) {
+        return await(step);
+    }
+    if (!idem_transfer_doubts(transfer)) {
+        return transfer->orphan ? release(step) : ready(step);
+    }
     count(&step->counts->in_doubt);
     transfer->doubtful = true;
     if (transfer->route == IDEM_ROUTE_SINK && transfer->claimed &&
@@ -200,6 +255,10 @@ static enum idem_transfer_act try_again(struct step *step) {
     if (transfer->route == IDEM_ROUTE_QUARANTINE) {
         return ready(step);
     }
+    if (transfer->route == IDEM_ROUTE_ANSWER) {
+        return transfer->attempts >= step->policy->attempts_max ? unanswerable(step)
+                                                                : ready(step);
+    }
     if (transfer->attempts >= step->policy->attempts_max && step->policy->quarantine) {
         count(&step->counts->poisoned);
         transfer->route = IDEM_ROUTE_QUARANTINE;
@@ -221,10 +280,13 @@ static idem_transfer_handler *const table[IDEM_TRANSFER_STATE_COUNT][IDEM_ON_COU
                                 [IDEM_ON_SET_ASIDE] = set_aside,
                                 [IDEM_ON_DEAD_LETTER] = dead_letter,
                                 [IDEM_ON_DROP] = drop,
+                                [IDEM_ON_REPLAY] = replay,
                                 [IDEM_ON_HOLD] = hold,
                                 [IDEM_ON_REFUSE] = hold,
                                 [IDEM_ON_SOURCE_LOST] = orphaned},
-    [IDEM_TRANSFER_HELD] = {[IDEM_ON_WAKE] = claim, [IDEM_ON_SOURCE_LOST] = forsaken},
+    [IDEM_TRANSFER_HELD] = {[IDEM_ON_WAKE] = claim,
+                            [IDEM_ON_REPLIED] = answer,
+                            [IDEM_ON_SOURCE_LOST] = forsaken},
     [IDEM_TRANSFER_READY] = {[IDEM_ON_SENT] = sent,
                              [IDEM_ON_LEASE_OVER] = lease_over,
                              [IDEM_ON_SOURCE_LOST] = forsake_ready},
@@ -236,12 +298,15 @@ static idem_transfer_handler *const table[IDEM_TRANSFER_STATE_COUNT][IDEM_ON_COU
                                  [IDEM_ON_UNDONE] = give_back,
                                  [IDEM_ON_SINK_LOST] = lost_sight,
                                  [IDEM_ON_SOURCE_LOST] = orphaned},
-    [IDEM_TRANSFER_RETURNED] = {[IDEM_ON_CONFIRMED] = failed,
-                                [IDEM_ON_NACKED] = failed,
-                                [IDEM_ON_SINK_LOST] = failed,
+    [IDEM_TRANSFER_RETURNED] = {[IDEM_ON_CONFIRMED] = came_back,
+                                [IDEM_ON_NACKED] = came_back,
+                                [IDEM_ON_SINK_LOST] = came_back,
                                 [IDEM_ON_SOURCE_LOST] = orphaned},
     [IDEM_TRANSFER_WAITING] =
         {[IDEM_ON_WAKE] = try_again, [IDEM_ON_SOURCE_LOST] = forsaken},
+    [IDEM_TRANSFER_AWAITING] = {[IDEM_ON_WAKE] = claim,
+                                [IDEM_ON_REPLIED] = answer,
+                                [IDEM_ON_SOURCE_LOST] = forsaken},
     [IDEM_TRANSFER_COMPLETING] = {[IDEM_ON_SETTLED] = completed,
                                   [IDEM_ON_UNSETTLED] = wait_to_complete,
                                   [IDEM_ON_WAKE] = complete_again,
@@ -265,92 +330,4 @@ enum idem_transfer_act idem_transfer_step(struct idem_transfer *transfer,
     }
     count(&counts->on[event]);
     return handler(&step);
-}
-
-enum idem_transfer_event
-idem_transfer_verdict(enum idem_verdict verdict,
-                      const struct idem_transfer_policy *policy) {
-    switch (verdict) {
-    case IDEM_VERDICT_DELIVER:
-        return IDEM_ON_DELIVER;
-    case IDEM_VERDICT_DROP:
-    case IDEM_VERDICT_REPLAY: /* configurations that ask for it are refused at start */
-        return IDEM_ON_DROP;
-    case IDEM_VERDICT_HOLD:
-        return IDEM_ON_HOLD;
-    case IDEM_VERDICT_REJECT:
-    case IDEM_VERDICT_QUARANTINE:
-        return policy->quarantine ? IDEM_ON_SET_ASIDE : IDEM_ON_DEAD_LETTER;
-    case IDEM_VERDICT_REFUSE:
-        return IDEM_ON_REFUSE;
-    case IDEM_VERDICT_COUNT:
-        break;
-    }
-    return IDEM_ON_DELIVER; /* a second delivery is better than a loss */
-}
-
-enum idem_transfer_event idem_transfer_settlement(enum idem_code code) {
-    switch (code) {
-    case IDEM_ERR_IO:
-    case IDEM_ERR_BUSY:
-    case IDEM_ERR_FULL:
-    case IDEM_ERR_NOMEM:
-    case IDEM_ERR_TIMEOUT:
-    case IDEM_ERR_UNAVAILABLE:
-        return IDEM_ON_UNSETTLED;
-    case IDEM_OK:
-    case IDEM_ERR_INVALID:
-    case IDEM_ERR_CONFIG:
-    case IDEM_ERR_FORMAT:
-    case IDEM_ERR_VERSION:
-    case IDEM_ERR_NOT_OWNER: /* taken over: the other one answers for it now */
-    case IDEM_ERR_NOT_FOUND: /* the lease ended long ago; ours was delivered all the same */
-    case IDEM_ERR_UNSUPPORTED:
-    case IDEM_CODE_COUNT:
-        break;
-    }
-    return IDEM_ON_SETTLED;
-}
-
-const char *idem_transfer_state_name(enum idem_transfer_state state) {
-    static const char *const names[IDEM_TRANSFER_STATE_COUNT] = {
-        [IDEM_TRANSFER_IDLE] = "idle",
-        [IDEM_TRANSFER_CLAIMING] = "claiming",
-        [IDEM_TRANSFER_HELD] = "held",
-        [IDEM_TRANSFER_READY] = "ready",
-        [IDEM_TRANSFER_PUBLISHED] = "published",
-        [IDEM_TRANSFER_RETURNED] = "returned",
-        [IDEM_TRANSFER_WAITING] = "waiting",
-        [IDEM_TRANSFER_COMPLETING] = "completing",
-        [IDEM_TRANSFER_ABANDONING] = "abandoning",
-        [IDEM_TRANSFER_SETTLED] = "settled",
-    };
-    return (unsigned)state < IDEM_TRANSFER_STATE_COUNT ? names[state] : "unknown";
-}
-
-const char *idem_transfer_event_name(enum idem_transfer_event event) {
-    static const char *const names[IDEM_ON_COUNT] = {
-        [IDEM_ON_ARRIVED] = "arrived",
-        [IDEM_ON_DELIVER] = "deliver",
-        [IDEM_ON_SET_ASIDE] = "set_aside",
-        [IDEM_ON_DEAD_LETTER] = "dead_letter",
-        [IDEM_ON_DROP] = "drop",
-        [IDEM_ON_HOLD] = "hold",
-        [IDEM_ON_REFUSE] = "refuse",
-        [IDEM_ON_SENT] = "sent",
-        [IDEM_ON_CONFIRMED] = "confirmed",
-        [IDEM_ON_RETURNED] = "returned",
-        [IDEM_ON_NACKED] = "nacked",
-        [IDEM_ON_BARRED] = "barred",
-        [IDEM_ON_SPOILED] = "spoiled",
-        [IDEM_ON_UNDONE] = "undone",
-        [IDEM_ON_SETTLED] = "settled",
-        [IDEM_ON_UNSETTLED] = "unsettled",
-        [IDEM_ON_WAKE] = "wake",
-        [IDEM_ON_LEASE_OVER] = "lease_over",
-        [IDEM_ON_SOURCE_LOST] = "source_lost",
-        [IDEM_ON_SINK_LOST] = "sink_lost",
-        [IDEM_ON_TOLD] = "told",
-    };
-    return (unsigned)event < IDEM_ON_COUNT ? names[event] : "unknown";
 }

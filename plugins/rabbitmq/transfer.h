@@ -24,6 +24,8 @@
  *   RETURNED    no queue took it; its confirm is to come       as READY: it has not arrived
  *   WAITING     it could not be delivered; the claim has       nothing
  *               been given back; tried again later
+ *   AWAITING    a request: the worker has it, or may have      nothing: its claim stands until the reply
+ *               it; its claim is the reply's to settle         comes, or its lease ends (rpc.h)
  *   COMPLETING  delivered for certain; the record is not yet   the copy is in doubt, and would be
  *               done                                           delivered twice
  *   ABANDONING  the claim is being given back                  as CLAIMING
@@ -46,6 +48,11 @@
  * A sink that is a database has the claim and the delivery in one transaction (postgres.h). Its claims are
  * done when it confirms, so COMPLETING asks nobody, and what it takes back it takes back whole: UNDONE.
  *
+ * In mode rpc (rpc.h) a copy can be a request, with somebody to answer. One that is new is confirmed by the
+ * sink and then AWAITING: the reply completes the record, whichever instance it comes to, and the copy finds
+ * the result there, as every later copy does. The result goes out on the route ANSWER, which holds no claim:
+ * an answer that may be lost is given again, and one that nobody can be given ends with the copy.
+ *
  * What fails for certain (nacked, returned) gives the claim back and is tried again after a pause that
  * grows; when its budget of attempts is spent it goes to the quarantine exchange. Without one, and where
  * the quarantine itself cannot take it, it is tried for ever at the longest pause: it stays unacknowledged
@@ -66,6 +73,7 @@ enum idem_transfer_state {
     IDEM_TRANSFER_PUBLISHED,
     IDEM_TRANSFER_RETURNED,
     IDEM_TRANSFER_WAITING,
+    IDEM_TRANSFER_AWAITING,
     IDEM_TRANSFER_COMPLETING,
     IDEM_TRANSFER_ABANDONING,
     IDEM_TRANSFER_SETTLED,
@@ -78,6 +86,7 @@ enum idem_transfer_event {
     IDEM_ON_SET_ASIDE,   /* ... to the quarantine */
     IDEM_ON_DEAD_LETTER, /* ... back to the source, which dead-letters it */
     IDEM_ON_DROP,        /* ... to nobody */
+    IDEM_ON_REPLAY,      /* ... to nobody, but the requester is answered from the store */
     IDEM_ON_HOLD,        /* ... not yet: another copy is being delivered */
     IDEM_ON_REFUSE,      /* ... not now: the store cannot answer */
     IDEM_ON_SENT,        /* about to be written to the sink's channel */
@@ -90,6 +99,7 @@ enum idem_transfer_event {
     IDEM_ON_SETTLED,    /* the store has done what it was asked, or never will */
     IDEM_ON_UNSETTLED,  /* the store could not: ask again */
     IDEM_ON_WAKE,       /* a pause is over */
+    IDEM_ON_REPLIED,    /* the reply is here, and is in no store: it is the answer */
     IDEM_ON_LEASE_OVER, /* it waited in line until its claim could be another's */
     IDEM_ON_SOURCE_LOST,
     IDEM_ON_SINK_LOST,
@@ -114,6 +124,8 @@ enum idem_transfer_act {
 enum idem_route {
     IDEM_ROUTE_SINK,
     IDEM_ROUTE_QUARANTINE,
+    IDEM_ROUTE_ANSWER, /* to the requester */
+    IDEM_ROUTE_COUNT
 };
 
 struct idem_transfer {
@@ -121,6 +133,8 @@ struct idem_transfer {
     enum idem_route route;
     enum idem_action on_in_doubt; /* of the rule; set with the verdict */
     bool claimed;                 /* a pending record is ours; set with the verdict */
+    bool answerable;   /* a request, with somebody to answer; set with the verdict */
+    bool asked;        /* the worker has it from us */
     bool orphan;       /* the source will deliver it again: there is nobody to tell */
     bool doubtful;     /* a sink was lost before it confirmed */
     bool dead_letter;  /* ends in a rejection */
@@ -137,11 +151,13 @@ struct idem_transfer_policy {
 /* Counters only rise; any thread may read them. */
 struct idem_transfer_counts {
     _Atomic uint64_t on[IDEM_ON_COUNT];
-    _Atomic uint64_t delivered;   /* confirmed by the sink */
-    _Atomic uint64_t quarantined; /* confirmed by the quarantine exchange */
-    _Atomic uint64_t in_doubt;    /* lost sight of by a lost sink: may arrive twice */
-    _Atomic uint64_t poisoned;    /* gave up and sent to the quarantine */
-    _Atomic uint64_t unexpected;  /* events that the state does not know: none, ever */
+    _Atomic uint64_t delivered;    /* confirmed by the sink */
+    _Atomic uint64_t quarantined;  /* confirmed by the quarantine exchange */
+    _Atomic uint64_t in_doubt;     /* lost sight of by a lost sink: may arrive twice */
+    _Atomic uint64_t answered;     /* confirmed by the requester's queue */
+    _Atomic uint64_t unanswerable; /* there was nobody any more to give the answer to */
+    _Atomic uint64_t poisoned;     /* gave up and sent to the quarantine */
+    _Atomic uint64_t unexpected;   /* events that the state does not know: none, ever */
 };
 
 /* The one transition function, and the only writer of state and counters. Total: an event that makes no
@@ -150,6 +166,18 @@ enum idem_transfer_act idem_transfer_step(struct idem_transfer *transfer,
                                           enum idem_transfer_event event,
                                           const struct idem_transfer_policy *policy,
                                           struct idem_transfer_counts *counts);
+
+/* Whether it is, or would be once the sink has it, for the reply to settle. */
+static inline bool idem_transfer_asks(const struct idem_transfer *transfer) {
+    return transfer->route == IDEM_ROUTE_SINK && transfer->claimed &&
+           transfer->answerable;
+}
+
+/* Whether a sink that is lost now leaves it unknown what became of it. Of a request, its reply will tell; an
+ * answer does no harm when it comes twice. */
+static inline bool idem_transfer_doubts(const struct idem_transfer *transfer) {
+    return transfer->route != IDEM_ROUTE_ANSWER && !idem_transfer_asks(transfer);
+}
 
 /* From a verdict to its event. */
 enum idem_transfer_event idem_transfer_verdict(enum idem_verdict verdict,

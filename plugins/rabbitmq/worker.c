@@ -2,7 +2,7 @@
  * One worker: its loop, its connections coming and going, its end. */
 #include "worker.h"
 
-#include "worker_state.h"
+#include "replies.h"
 
 #include <idem/clock.h>
 
@@ -18,15 +18,34 @@ static void on_store(evutil_socket_t fd, short what, void *arg) {
     idem_store_dispatch(((struct idem_worker *)arg)->store);
 }
 
+const struct idem_ruleset *idem_worker_rules(const struct idem_worker *worker) {
+    return worker->config != NULL ? &worker->config->rules
+                                  : &worker->options->config->rules;
+}
+
+const struct idem_rule *idem_worker_rule(const struct idem_worker *worker,
+                                         const char *name) {
+    const struct idem_ruleset *rules = idem_worker_rules(worker);
+    for (size_t i = 0; i < rules->count; i++) {
+        if (strcmp(rules->rules[i].name, name) == 0) {
+            return &rules->rules[i];
+        }
+    }
+    return NULL;
+}
+
 /* Losses are dealt with here, between two turns, and not where they are noticed: in the middle of
  * something that goes through parcels. */
 static void take_down_failed(struct idem_worker *worker) {
     for (size_t i = 0; i < worker->sink_count; i++) {
         worker->sinks[i]->ops->mend(worker->sinks[i]);
     }
-    if (worker->source.failed) {
+    if (worker->replies != NULL) {
+        idem_replies_mend(worker->replies);
+    }
+    if (worker->source.end.failed) {
         idem_source_lost(worker);
-        idem_end_down(&worker->source);
+        idem_end_down(&worker->source.end);
     }
 }
 
@@ -46,9 +65,9 @@ static void start_draining(struct idem_worker *worker) {
     worker->draining = true;
     idem_log_write(&worker->log, IDEM_LOG_NOTICE, "bridge.draining",
                    "%zu messages are under way", worker->live_count);
-    idem_source_cancel(worker);
-    worker->source.last = true;
-    (void)event_del(worker->source.retry);
+    idem_consumer_cancel(&worker->source);
+    worker->source.end.last = true;
+    (void)event_del(worker->source.end.retry);
     if (event_add(worker->deadline, &limit) != 0) {
         worker->leaving = true;
     }
@@ -127,16 +146,23 @@ static bool turn(struct idem_worker *worker) {
     for (size_t i = 0; i < worker->sink_count; i++) {
         more = worker->sinks[i]->ops->read(worker->sinks[i]) || more;
     }
-    more = idem_source_read(worker) || more;
+    if (worker->replies != NULL) {
+        more = idem_replies_read(worker->replies) || more;
+    }
+    more = idem_consumer_read(&worker->source) || more;
     for (size_t i = 0; i < worker->sink_count; i++) {
         worker->sinks[i]->ops->deliver(worker->sinks[i]);
     }
     idem_source_flush(worker);
+    if (worker->replies != NULL) {
+        idem_replies_flush(worker->replies);
+        more = idem_replies_pending(worker->replies) || more;
+    }
     take_down_failed(worker);
     for (size_t i = 0; i < worker->sink_count; i++) {
         more = worker->sinks[i]->ops->pending(worker->sinks[i]) || more;
     }
-    return more || idem_link_buffered(&worker->source.link);
+    return more || idem_link_buffered(&worker->source.end.link);
 }
 
 static bool finished(const struct idem_worker *worker) {
@@ -155,9 +181,12 @@ void idem_worker_run(struct idem_worker *worker) {
     /* What is left belongs to the source again; its claims are given back. */
     worker->leaving = true;
     idem_source_lost(worker);
-    idem_link_close(&worker->source.link, worker->source.up);
+    idem_link_close(&worker->source.end.link, worker->source.end.up);
     for (size_t i = 0; i < worker->sink_count; i++) {
         worker->sinks[i]->ops->leave(worker->sinks[i]);
+    }
+    if (worker->replies != NULL) {
+        idem_replies_leave(worker->replies);
     }
     atomic_store(&worker->ended, true);
 }
@@ -176,9 +205,10 @@ bool idem_worker_turned(struct idem_worker *worker) {
     return turned || atomic_load(&worker->ended);
 }
 
-/* Whether what was delivered while the store did not answer is known here, and written to it later. */
+/* Whether what was delivered while the store did not answer is known here, and written to it later. Not in
+ * mode rpc: what has no record has no result either, and what others complete must be seen at once. */
 static bool remembers(const struct idem_worker *worker) {
-    return worker->sinks[0]->store == NULL &&
+    return worker->sinks[0]->store == NULL && worker->replies == NULL &&
            idem_store_url_is_remote(worker->options->config->store.url);
 }
 
@@ -242,26 +272,45 @@ static enum idem_code watch_store(struct idem_worker *worker) {
                : IDEM_ERR_NOMEM;
 }
 
-/* What is delivered, and what is set aside, where that needs a way of its own. */
-static enum idem_code open_sinks(struct idem_worker *worker) {
+static enum idem_code open_exchange(struct idem_worker *worker, const char *name,
+                                    const struct idem_addresses *addresses, bool bare) {
+    return idem_exchange_open(&worker->sinks[worker->sink_count++], worker, name,
+                              addresses, bare);
+}
+
+static enum idem_code open_database(struct idem_worker *worker) {
     const struct idem_bridge_options *options = worker->options;
-    if (!options->database.present) {
-        return idem_exchange_open(&worker->sinks[worker->sink_count++], worker, "sink",
-                                  &options->sink);
-    }
     enum idem_code code =
         idem_postgres_open(&worker->sinks[worker->sink_count++], worker);
     if (code == IDEM_OK && options->policy.quarantine) {
-        code = idem_exchange_open(&worker->sinks[worker->sink_count++], worker,
-                                  "quarantine", &options->source);
+        code = open_exchange(worker, "quarantine", &options->source, false);
+    }
+    return code;
+}
+
+/* What is delivered, what is set aside, and what is answered, where that needs a way of its own: those who ask
+ * are where the requests come from. */
+static enum idem_code open_sinks(struct idem_worker *worker) {
+    const struct idem_bridge_options *options = worker->options;
+    enum idem_code code = options->database.present
+                              ? open_database(worker)
+                              : open_exchange(worker, "sink", &options->sink, false);
+    struct idem_sink *last = worker->sinks[worker->sink_count - 1];
+    worker->routes[IDEM_ROUTE_SINK] = worker->sinks[0];
+    worker->routes[IDEM_ROUTE_QUARANTINE] = last;
+    worker->routes[IDEM_ROUTE_ANSWER] = last;
+    if (code == IDEM_OK && options->rpc) {
+        code = open_exchange(worker, "answers", &options->source, true);
+        worker->routes[IDEM_ROUTE_ANSWER] = worker->sinks[worker->sink_count - 1];
     }
     return code;
 }
 
 static enum idem_code open_ends(struct idem_worker *worker) {
-    worker->source.connect = idem_source_connect;
-    enum idem_code code =
-        idem_end_init(&worker->source, worker, "source", &worker->options->source);
+    enum idem_code code = idem_source_init(worker);
+    if (code == IDEM_OK && worker->options->rpc) {
+        code = idem_replies_open(&worker->replies, worker);
+    }
     return code == IDEM_OK ? open_sinks(worker) : code;
 }
 
@@ -271,7 +320,10 @@ static enum idem_code start_ends(struct idem_worker *worker, struct idem_error *
     for (size_t i = 0; i < worker->sink_count && code == IDEM_OK; i++) {
         code = worker->sinks[i]->ops->start(worker->sinks[i], error);
     }
-    return code == IDEM_OK ? idem_end_start(&worker->source, error) : code;
+    if (code == IDEM_OK && worker->replies != NULL) {
+        code = idem_replies_start(worker->replies, error);
+    }
+    return code == IDEM_OK ? idem_end_start(&worker->source.end, error) : code;
 }
 
 static enum idem_code start(struct idem_worker *worker, uint64_t incarnation,
@@ -310,7 +362,9 @@ enum idem_code idem_worker_open(struct idem_worker **worker,
     opened->notice_fd = -1;
     TAILQ_INIT(&opened->live);
     TAILQ_INIT(&opened->resting);
-    idem_acks_init(&opened->acks);
+    for (size_t i = 0; i < IDEM_WAITING_LISTS; i++) {
+        TAILQ_INIT(&opened->waiting[i]);
+    }
     init_amqp_pool(&opened->scratch, 16 * 1024);
     enum idem_code code = start(opened, incarnation, error);
     if (code != IDEM_OK) {
@@ -322,20 +376,28 @@ enum idem_code idem_worker_open(struct idem_worker **worker,
 }
 
 static void log_figures(struct idem_worker *worker) {
+    struct idem_reply_figures replies = {0};
     struct idem_receiver_counts seen;
     const struct idem_transfer_counts *counts = &worker->counts;
     (void)idem_receiver_read_counts(worker->receiver, &seen, NULL, 0);
+    if (worker->replies != NULL) {
+        idem_replies_figures(worker->replies, &replies);
+    }
     idem_log_write(
         &worker->log, IDEM_LOG_NOTICE, "bridge.figures",
         "arrived %" PRIu64 ", delivered %" PRIu64 ", quarantined %" PRIu64
         ", acknowledged or rejected %" PRIu64 ", duplicates %" PRIu64
         ", in doubt %" PRIu64 ", unprotected %" PRIu64 ", returned %" PRIu64
-        ", nacked %" PRIu64 ", unexpected %" PRIu64,
+        ", nacked %" PRIu64 ", replies %" PRIu64 ", not stored %" PRIu64
+        ", stray replies %" PRIu64 ", alien replies %" PRIu64 ", answered %" PRIu64
+        ", unanswerable %" PRIu64 ", unexpected %" PRIu64,
         counts->on[IDEM_ON_ARRIVED], counts->delivered, counts->quarantined,
         counts->on[IDEM_ON_TOLD], seen.by_reason[IDEM_REASON_DUPLICATE],
         counts->in_doubt + seen.by_reason[IDEM_REASON_IN_DOUBT],
         seen.by_reason[IDEM_REASON_STORE_FAILURE] - seen.by_verdict[IDEM_VERDICT_REFUSE],
-        counts->on[IDEM_ON_RETURNED], counts->on[IDEM_ON_NACKED], counts->unexpected);
+        counts->on[IDEM_ON_RETURNED], counts->on[IDEM_ON_NACKED], replies.settled,
+        replies.unstored, replies.stray, replies.alien, counts->answered,
+        counts->unanswerable, counts->unexpected + replies.unexpected);
 }
 
 static void free_event(struct event *event) {
@@ -372,8 +434,9 @@ void idem_worker_close(struct idem_worker *worker) {
     if (worker == NULL) {
         return;
     }
-    idem_end_fini(&worker->source);
+    idem_consumer_fini(&worker->source);
     close_store(worker);
+    idem_replies_free(worker->replies);
     idem_parcels_free(worker);
     for (size_t i = 0; i < worker->sink_count; i++) {
         if (worker->sinks[i] != NULL) {

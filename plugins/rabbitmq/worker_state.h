@@ -3,7 +3,7 @@
 #ifndef IDEM_RABBITMQ_WORKER_STATE_H
 #define IDEM_RABBITMQ_WORKER_STATE_H
 
-#include "end.h"
+#include "consumer.h"
 #include "glance.h"
 #include "options.h"
 #include "sink.h"
@@ -12,7 +12,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define IDEM_SINKS_MAX 2
+#define IDEM_SINKS_MAX     2
+#define IDEM_WAITING_LISTS 1024 /* a power of two */
+
+struct idem_replies;
 
 struct idem_worker {
     const struct idem_bridge_options *options;
@@ -32,14 +35,16 @@ struct idem_worker {
     struct idem_store *store;
     struct idem_receiver *receiver;
 
-    struct idem_end source;
-    struct idem_acks acks;
-    struct idem_parcel *incoming; /* of which not all has come */
-    uint64_t incoming_tag;
+    struct idem_consumer source;
+    struct idem_parcel *incoming;                       /* of which not all has come */
     const amqp_basic_properties_t *incoming_properties; /* decoded by the library */
 
-    struct idem_sink *sinks[IDEM_SINKS_MAX]; /* what delivers, and what sets aside */
-    size_t sink_count;                       /* 1: the same one does both */
+    struct idem_sink *sinks[IDEM_SINKS_MAX];    /* what delivers, and what sets aside */
+    size_t sink_count;                          /* 1: the same one does both */
+    struct idem_sink *routes[IDEM_ROUTE_COUNT]; /* which of them is for what; borrowed */
+
+    struct idem_replies *replies;                    /* mode rpc; NULL: none */
+    struct idem_waiting waiting[IDEM_WAITING_LISTS]; /* for a reply, by digest */
 
     struct idem_parcels live;
     struct idem_parcels resting;
@@ -73,14 +78,16 @@ void idem_parcel_step(struct idem_parcel *parcel, enum idem_transfer_event event
 
 void idem_parcel_log_doubt(const struct idem_parcel *parcel, const char *why);
 
+/* The rules in use now, and the one of that name; NULL: there is none. */
+const struct idem_ruleset *idem_worker_rules(const struct idem_worker *worker);
+const struct idem_rule *idem_worker_rule(const struct idem_worker *worker,
+                                         const char *name);
+
 /* source.c */
-IDEM_MUST_USE enum idem_code idem_source_connect(struct idem_end *end,
-                                                 struct idem_error *error);
-bool idem_source_read(struct idem_worker *worker); /* whether there is more to read */
+IDEM_MUST_USE enum idem_code idem_source_init(struct idem_worker *worker);
 void idem_source_lost(struct idem_worker *worker);
 void idem_source_flush(struct idem_worker *worker);
 void idem_source_reject(struct idem_worker *worker, struct idem_parcel *parcel);
-void idem_source_cancel(struct idem_worker *worker);
 void idem_source_ask(
     struct idem_worker *worker); /* how many messages wait in the queue */
 
@@ -91,6 +98,9 @@ IDEM_MUST_USE enum idem_code idem_standing_watch(struct idem_worker *worker);
 /* dispatch.c */
 struct idem_span idem_dispatch_exchange(const struct idem_parcel *parcel);
 struct idem_span idem_dispatch_routing_key(const struct idem_parcel *parcel);
+struct idem_span idem_dispatch_payload(const struct idem_parcel *parcel);
+/* Whether the broker is to give it back where no queue takes it. */
+bool idem_dispatch_mandatory(const struct idem_parcel *parcel);
 IDEM_MUST_USE enum idem_code idem_dispatch_properties(const struct idem_parcel *parcel,
                                                       const struct idem_end *end,
                                                       amqp_basic_properties_t *result);

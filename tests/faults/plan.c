@@ -6,18 +6,35 @@
 #define EXCHANGE PLAN_TO_EXCHANGE
 #define DATABASE PLAN_TO_DATABASE
 #define ANY      (PLAN_TO_EXCHANGE | PLAN_TO_DATABASE)
+#define WORKER   PLAN_TO_WORKER
 
 const struct plan_point plan_points[] = {
-    {"arrived", 150, ANY},        {"claiming", 150, ANY},
-    {"claimed", 150, ANY},        {"ready", 100, EXCHANGE},
-    {"published", 100, EXCHANGE}, {"confirmed", 100, ANY},
-    {"completing", 100, ANY},     {"settled", 100, ANY},
-    {"completed", 3, ANY},        {"acknowledged", 3, ANY},
-    {"abandoning", 20, EXCHANGE}, {"doubted", 20, EXCHANGE},
-    {"asked", 4, DATABASE},       {"answered", 4, DATABASE},
-    {"executing", 4, DATABASE},   {"committing", 4, DATABASE},
-    {"committed", 4, DATABASE},   {"rolling_back", 2, DATABASE},
+    {"arrived", 150, ANY | WORKER},
+    {"claiming", 150, ANY | WORKER},
+    {"claimed", 150, ANY | WORKER},
+    {"ready", 100, EXCHANGE | WORKER},
+    {"published", 100, EXCHANGE | WORKER},
+    {"confirmed", 100, ANY},
+    {"completing", 100, ANY},
+    {"settled", 100, ANY},
+    {"completed", 3, ANY | WORKER},
+    {"acknowledged", 3, ANY | WORKER},
+    {"abandoning", 20, EXCHANGE},
+    {"doubted", 20, EXCHANGE},
+    {"asked", 4, DATABASE},
+    {"answered", 4, DATABASE},
+    {"executing", 4, DATABASE},
+    {"committing", 4, DATABASE},
+    {"committed", 4, DATABASE},
+    {"rolling_back", 2, DATABASE},
     {"careful", 2, DATABASE},
+    {"awaiting", 20, WORKER},
+    {"replied", 20, WORKER},
+    {"recording", 20, WORKER},
+    {"recorded", 20, WORKER},
+    {"reply_told", 3, WORKER},
+    {"answering", 20, WORKER},
+    {"requester_told", 20, WORKER},
 };
 const size_t plan_point_count = sizeof plan_points / sizeof plan_points[0];
 

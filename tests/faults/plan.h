@@ -38,6 +38,7 @@ struct plan_point {
 
 #define PLAN_TO_EXCHANGE 1u
 #define PLAN_TO_DATABASE 2u
+#define PLAN_TO_WORKER   4u /* and back: mode rpc, see rpc_faults.h */
 
 extern const struct plan_point plan_points[];
 extern const size_t plan_point_count;

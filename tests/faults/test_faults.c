@@ -3,6 +3,7 @@
  * twice that was not in doubt. `test_faults` is the short run, `test_faults long` the long one; SEED=
  * repeats the choices of a run, ONLY= (a glob) runs some of the scenarios. */
 #include "files.h"
+#include "rpc_faults.h"
 #include "stage.h"
 #include "tally.h"
 
@@ -154,7 +155,8 @@ static size_t collect(struct CMUnitTest *tests) {
                                     .initial_state = (void *)(uintptr_t)&plans[i]};
         }
     }
-    return count;
+    assert_true(count + RPC_FAULTS_MAX <= TESTS_MAX);
+    return count + rpc_faults_collect(&tests[count], run.full, run.seed);
 }
 
 static uint64_t choose_seed(void) {
@@ -189,5 +191,6 @@ int main(int argc, char **argv) {
     (void)printf("SEED=%llu\n", (unsigned long long)run.seed);
     status = _cmocka_run_group_tests("faults", tests, collect(tests), NULL, NULL);
     print_table();
+    rpc_faults_print();
     return rabbitmq_done(status);
 }

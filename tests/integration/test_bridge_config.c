@@ -58,10 +58,13 @@ static void several_workers_need_a_shared_store(void **state) {
            "use workers: 1");
 }
 
-static void what_is_not_there_yet_is_refused(void **state) {
+static void results_are_replayed_in_mode_rpc_only(void **state) {
     (void)state;
     expect(STORE "bridge:\n" SOURCE SINK RULE "    on_duplicate: replay\n", "--check", 2,
-           "stores no results");
+           "in bridge.mode: rpc only");
+    expect(STORE "bridge:\n" SOURCE SINK "  mode: rpc\n  replies: r\n" RULE
+                 "    on_duplicate: replay\n",
+           "--check", 0, ": ok");
 }
 
 static void check_database(const char *more, int status, const char *says) {
@@ -165,7 +168,7 @@ int main(void) {
         TEST(what_is_missing_is_named),
         TEST(unknown_keys_are_refused),
         TEST(several_workers_need_a_shared_store),
-        TEST(what_is_not_there_yet_is_refused),
+        TEST(results_are_replayed_in_mode_rpc_only),
         TEST(a_database_is_checked_without_connecting),
         TEST(a_malformed_url_is_refused),
         TEST(a_queue_that_is_not_there_is_an_error_at_start),

@@ -3,7 +3,7 @@
  * does that it is named after. */
 #include "bridge.h"
 #include "profile.h"
-#include "rabbitmq.h"
+#include "rpc.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -257,6 +257,62 @@ static void stripe_keys_belong_to_who_made_them_up(void **state) {
     stop();
 }
 
+static void stripe_a_repeat_gets_the_response_of_the_first(void **state) {
+    static const struct rpc_request asked = {.queue = "payments.in",
+                                             .key = "k",
+                                             .body = "10 EUR",
+                                             .reply_to = "answers",
+                                             .correlation_id = "r",
+                                             .user_id = "guest"};
+    const struct rpc_answer first = {"answers", "charged", "r", false};
+    const struct rpc_answer again = {"answers", "charged", "r", true};
+    struct rpc_work work;
+    (void)state;
+    prepare_stripe();
+    rabbitmq_queue(client, "answers", NULL);
+    start_stripe();
+    rpc_ask(client, &asked);
+    rpc_take(client, "out", &work);
+    rpc_reply(client, &work, "charged", "200");
+    rpc_expect(client, &first);
+    rpc_ask(client, &asked);
+    rpc_expect(client, &again);
+    EXPECT_NOTHING();
+    stop();
+}
+
+/* ---- rpc.yaml ---- */
+
+static void rpc_a_failure_is_tried_again_and_a_success_is_not(void **state) {
+    static const struct rpc_request asked = {.queue = "payments.requests",
+                                             .key = "k",
+                                             .body = "10 EUR",
+                                             .reply_to = "answers",
+                                             .correlation_id = "r"};
+    static const char *const statuses[] = {"503", "200"};
+    const struct rpc_answer answer = {"answers", "said", "r", false};
+    const struct rpc_answer again = {"answers", "said", "r", true};
+    struct rpc_work work;
+    char *text = profile_read("rpc.yaml");
+    (void)state;
+    source = "payments.requests";
+    rabbitmq_queue(client, source, NULL);
+    rabbitmq_queue(client, "payments.work", NULL);
+    rabbitmq_queue(client, "answers", NULL);
+    bridge = bridge_start(text, 0);
+    free(text);
+    for (size_t i = 0; i < 2; i++) {
+        rpc_ask(client, &asked);
+        rpc_take(client, "payments.work", &work);
+        rpc_reply(client, &work, "said", statuses[i]);
+        rpc_expect(client, &answer);
+    }
+    rpc_ask(client, &asked);
+    rpc_expect(client, &again);
+    assert_int_equal(rabbitmq_depth(client, "payments.work"), 0);
+    stop();
+}
+
 /* ---- kafka-producer.yaml ---- */
 
 static void open_kafka(void) {
@@ -379,6 +435,8 @@ int main(void) {
         CASE(stripe_a_repeat_is_dropped_and_a_conflict_refused),
         CASE(stripe_a_concurrent_repeat_is_told_apart),
         CASE(stripe_keys_belong_to_who_made_them_up),
+        CASE(stripe_a_repeat_gets_the_response_of_the_first),
+        CASE(rpc_a_failure_is_tried_again_and_a_success_is_not),
         CASE(kafka_a_repeat_is_dropped_and_a_gap_refused),
         CASE(kafka_an_older_epoch_is_fenced_off),
         CASE(producers_of_the_deduplication_plugin_stay_as_they_are),

@@ -10,7 +10,7 @@ BEGIN {
   split("digest message number rule identity parameter", names, " "); for (i in names) { layer[names[i]] = "key" }
   layer["result"] = "result"; layer["verdict"] = "decide"; layer["store"] = "store"; layer["transfer"] = "store"
   layer["receiver"] = "receiver"; layer["inbox"] = "receiver"; layer["sightings"] = "receiver"
-  layer["config"] = "config"
+  layer["ticket"] = "receiver"; layer["config"] = "config"
 }
 
 # The layer of a private header ("store/table.h") or of a public one (<idem/rule.h>); else "".

@@ -28,6 +28,36 @@ static const struct idem_schema_row rows[] = {
      .type = IDEM_SCHEMA_MAPPING,
      .absent = "idem-bridge does not run",
      .meaning = "RabbitMQ: what idem-bridge consumes, and where it hands it on."},
+    {.path = "bridge.mode",
+     .type = IDEM_SCHEMA_WORD,
+     .fallback = "forward",
+     .words = idem_schema_mode_words,
+     .offset = CONFIG(bridge.mode),
+     .meaning =
+         "`forward` hands messages on. `rpc` hands requests on to a worker, stores "
+         "its replies and answers with them, as rules with `on_duplicate: replay` "
+         "say."},
+    {.path = "bridge.replies",
+     .type = IDEM_SCHEMA_MAPPING,
+     .absent = "required by mode: rpc",
+     .lone_key = "queue",
+     .meaning = "Mode rpc: where the workers' replies come to, at the sink's broker. A "
+                "word alone stands for `queue`."},
+    {.path = "bridge.replies.queue",
+     .type = IDEM_SCHEMA_TEXT,
+     .required = true,
+     .max = 255,
+     .min = 1,
+     .offset = CONFIG(bridge.replies.queue),
+     .meaning = "The queue's name. Several instances may share one: each can settle what "
+                "another has asked; replies come faster to one that has its own."},
+    {.path = "bridge.replies.prefetch",
+     .type = IDEM_SCHEMA_UNSIGNED,
+     .fallback = "1000",
+     .min = 1,
+     .max = 65535,
+     .offset = CONFIG(bridge.replies.prefetch),
+     .meaning = "How many unacknowledged replies a worker holds at most."},
     {.path = "bridge.source",
      .type = IDEM_SCHEMA_MAPPING,
      .required = true,
@@ -123,7 +153,8 @@ static const struct idem_schema_row rows[] = {
      .fallback = "false",
      .offset = CONFIG(bridge.declare),
      .meaning =
-         "Makes the source queue, the sink's exchange (topic), and the quarantine's "
+         "Makes the source queue, the queue of replies, the sink's exchange (topic), and "
+         "the quarantine's "
          "exchange (fanout) with a queue of the same name, all durable, where they "
          "are not there; otherwise what is not there is an error at start."},
     {.path = "bridge.attempts",

@@ -23,6 +23,11 @@ enum idem_control_mode {
     IDEM_CONTROL_FULL, /* also what changes something */
 };
 
+enum idem_bridge_mode {
+    IDEM_BRIDGE_FORWARD, /* hands messages on */
+    IDEM_BRIDGE_RPC,     /* hands requests on, and their replies back */
+};
+
 #define IDEM_URLS_MAX 8
 
 /* An AMQP end, or a database sink. Owned strings; NULL where not given. Secrets are not in here, unless a
@@ -65,6 +70,11 @@ struct idem_config {
         bool present;
         struct idem_endpoint_config source;
         struct idem_endpoint_config sink;
+        enum idem_bridge_mode mode;
+        struct {
+            char *queue; /* mode rpc only */
+            unsigned prefetch;
+        } replies;
         char *quarantine_exchange;
         bool declare;      /* makes queues and exchanges that are not there */
         unsigned attempts; /* failed deliveries of a message before it is quarantined */

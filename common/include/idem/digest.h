@@ -52,6 +52,7 @@ enum idem_digest_domain {
     IDEM_DOMAIN_COPY,
     IDEM_DOMAIN_PRODUCER,
     IDEM_DOMAIN_NUMBER,
+    IDEM_DOMAIN_TOKEN,
 };
 IDEM_API void idem_digest_of(struct idem_digest *digest, const struct idem_secret *secret,
                              enum idem_digest_domain domain,

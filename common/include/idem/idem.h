@@ -19,6 +19,7 @@
 #include <idem/sightings.h>
 #include <idem/span.h>
 #include <idem/store.h>
+#include <idem/ticket.h>
 #include <idem/transfer.h>
 #include <idem/verdict.h>
 #include <idem/version.h>

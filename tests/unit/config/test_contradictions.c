@@ -60,6 +60,28 @@ static void replies_that_nothing_can_give(void **state) {
     ASSERT_ALL_REFUSED(mistakes);
 }
 
+#define BRIDGE                                                                           \
+    "bridge:\n  source: {url: 'amqp://h', queue: q}\n  sink: {url: 'amqp://h'}\n"
+
+static void bridges_between_whom_nobody_answers(void **state) {
+    static const struct mistake mistakes[] = {
+        {"4: bridge.replies: has no meaning in mode: forward; remove it, or use mode: "
+         "rpc",
+         BRIDGE "  replies: r\n"},
+        {"4: bridge.replies: is missing; mode: rpc needs it, as in replies: {queue: "
+         "payments.replies}",
+         BRIDGE "  mode: rpc\n"},
+        {"4: bridge.mode: rpc needs a worker that replies; a PostgreSQL sink does not: "
+         "use "
+         "an amqp:// sink",
+         "bridge:\n  source: {url: 'amqp://h', queue: q}\n"
+         "  sink: {url: 'postgresql://h/d', statement: SELECT 1}\n"
+         "  mode: rpc\n  replies: r\n"},
+    };
+    (void)state;
+    ASSERT_ALL_REFUSED(mistakes);
+}
+
 static void windows_that_cannot_be(void **state) {
     static const struct mistake mistakes[] = {
         {"5: rules[0].window: unknown key here; it belongs at rules[].sequence.window",
@@ -158,6 +180,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rules_that_contradict_themselves),
         cmocka_unit_test(replies_that_nothing_can_give),
+        cmocka_unit_test(bridges_between_whom_nobody_answers),
         cmocka_unit_test(windows_that_cannot_be),
         cmocka_unit_test(rules_whose_turn_never_comes),
         cmocka_unit_test(values_that_no_message_of_the_rule_has),

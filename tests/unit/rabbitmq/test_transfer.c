@@ -32,11 +32,13 @@ static const struct {
     {S(CLAIMING), E(SET_ASIDE), S(READY), A(ENQUEUE)},
     {S(CLAIMING), E(DEAD_LETTER), S(ABANDONING), A(ABANDON)},
     {S(CLAIMING), E(DROP), S(COMPLETING), A(COMPLETE)},
+    {S(CLAIMING), E(REPLAY), S(COMPLETING), A(COMPLETE)},
     {S(CLAIMING), E(HOLD), S(HELD), A(WAIT)},
     {S(CLAIMING), E(REFUSE), S(HELD), A(WAIT)},
     {S(CLAIMING), E(SOURCE_LOST), S(CLAIMING), A(NOTHING)},
 
     {S(HELD), E(WAKE), S(CLAIMING), A(CLAIM)},
+    {S(HELD), E(REPLIED), S(READY), A(ENQUEUE)},
     {S(HELD), E(SOURCE_LOST), S(ABANDONING), A(ABANDON)},
 
     {S(READY), E(SENT), S(PUBLISHED), A(NOTHING)},
@@ -59,6 +61,10 @@ static const struct {
 
     {S(WAITING), E(WAKE), S(CLAIMING), A(CLAIM)},
     {S(WAITING), E(SOURCE_LOST), S(ABANDONING), A(ABANDON)},
+
+    {S(AWAITING), E(WAKE), S(CLAIMING), A(CLAIM)},
+    {S(AWAITING), E(REPLIED), S(READY), A(ENQUEUE)},
+    {S(AWAITING), E(SOURCE_LOST), S(ABANDONING), A(ABANDON)},
 
     {S(COMPLETING), E(SETTLED), S(SETTLED), A(ACK)},
     {S(COMPLETING), E(UNSETTLED), S(COMPLETING), A(WAIT)},
@@ -109,6 +115,15 @@ static void every_event_in_every_state_does_what_the_table_says(void **state) {
     }
 }
 
+/* An answer that nobody can be given: it came back, or its budget is spent. */
+static bool gives_answer_up(const struct idem_transfer *transfer,
+                            enum idem_transfer_event event) {
+    return transfer->route == IDEM_ROUTE_ANSWER &&
+           (transfer->state == IDEM_TRANSFER_RETURNED ||
+            (transfer->state == IDEM_TRANSFER_WAITING && event == IDEM_ON_WAKE &&
+             transfer->attempts >= with_quarantine.attempts_max));
+}
+
 /* The promise of the machine, whatever comes in whatever order: the source is acknowledged only after a
  * completion that the store has answered, or when nothing was claimed; nothing is completed that was not
  * confirmed or dropped; and while the transfer lasts its claim is never forgotten. */
@@ -124,11 +139,17 @@ static void no_sequence_of_events_acknowledges_too_early(void **state) {
                 (enum idem_transfer_event)((random >> 16) % IDEM_ON_COUNT);
             if (transfer.state == IDEM_TRANSFER_CLAIMING) {
                 transfer.claimed = event == IDEM_ON_DELIVER;
+                transfer.answerable = run % 2 == 1;
             }
             enum idem_transfer_state before = transfer.state;
+            bool asks = idem_transfer_asks(&transfer);
             certain = certain ||
-                      (before == IDEM_TRANSFER_PUBLISHED && event == IDEM_ON_CONFIRMED) ||
-                      (before == IDEM_TRANSFER_CLAIMING && event == IDEM_ON_DROP);
+                      (before == IDEM_TRANSFER_PUBLISHED && event == IDEM_ON_CONFIRMED &&
+                       !asks) ||
+                      (before == IDEM_TRANSFER_CLAIMING &&
+                       (event == IDEM_ON_DROP ||
+                        (event == IDEM_ON_REPLAY && !transfer.answerable))) ||
+                      gives_answer_up(&transfer, event);
             enum idem_transfer_act act = step(&transfer, event);
             if (act == IDEM_DO_ACK) {
                 assert_true(certain);
@@ -286,12 +307,119 @@ static void a_claimed_dead_letter_is_given_back_before_it_is_rejected(void **sta
     assert_int_equal(step(&transfer, IDEM_ON_TOLD), IDEM_DO_RELEASE);
 }
 
+/* A request that is new, at the moment when the sink has it. */
+static struct idem_transfer request_that_is_out(void) {
+    struct idem_transfer transfer = {
+        .state = IDEM_TRANSFER_PUBLISHED, .claimed = true, .answerable = true};
+    return transfer;
+}
+
+static void a_request_waits_for_its_reply_and_leaves_it_its_claim(void **state) {
+    struct idem_transfer transfer = request_that_is_out();
+    (void)state;
+    assert_int_equal(step(&transfer, IDEM_ON_CONFIRMED), IDEM_DO_WAIT);
+    assert_int_equal(transfer.state, IDEM_TRANSFER_AWAITING);
+    assert_false(transfer.claimed);
+    assert_int_equal(counts.delivered, 1);
+    assert_int_equal(step(&transfer, IDEM_ON_WAKE), IDEM_DO_CLAIM);
+    assert_int_equal(step(&transfer, IDEM_ON_HOLD), IDEM_DO_WAIT);
+    assert_int_equal(transfer.state, IDEM_TRANSFER_AWAITING);
+    assert_int_equal(step(&transfer, IDEM_ON_WAKE), IDEM_DO_CLAIM);
+    assert_int_equal(step(&transfer, IDEM_ON_REPLAY), IDEM_DO_ENQUEUE);
+    assert_int_equal(transfer.route, IDEM_ROUTE_ANSWER);
+    assert_true(transfer.asked); /* its answer is the first one */
+    (void)step(&transfer, IDEM_ON_SENT);
+    assert_int_equal(step(&transfer, IDEM_ON_CONFIRMED), IDEM_DO_ACK);
+    assert_int_equal(counts.answered, 1);
+}
+
+static void a_request_that_may_be_out_is_not_published_again(void **state) {
+    struct idem_transfer transfer = request_that_is_out();
+    (void)state;
+    assert_int_equal(step(&transfer, IDEM_ON_SINK_LOST), IDEM_DO_WAIT);
+    assert_int_equal(transfer.state, IDEM_TRANSFER_AWAITING);
+    assert_int_equal(counts.in_doubt, 0);
+    (void)step(&transfer, IDEM_ON_WAKE);
+    transfer.claimed = true; /* taken over when its lease had ended */
+    assert_int_equal(step(&transfer, IDEM_ON_DELIVER), IDEM_DO_ENQUEUE);
+    assert_false(transfer.asked);
+    assert_int_equal(transfer.route, IDEM_ROUTE_SINK);
+}
+
+static void a_request_that_lost_its_source_leaves_its_claim_to_the_reply(void **state) {
+    struct idem_transfer out = request_that_is_out();
+    struct idem_transfer waiting = request_that_is_out();
+    (void)state;
+    assert_int_equal(step(&out, IDEM_ON_SOURCE_LOST), IDEM_DO_NOTHING);
+    assert_int_equal(step(&out, IDEM_ON_CONFIRMED), IDEM_DO_RELEASE);
+    (void)step(&waiting, IDEM_ON_CONFIRMED);
+    assert_int_equal(step(&waiting, IDEM_ON_SOURCE_LOST), IDEM_DO_RELEASE);
+}
+
+static void a_request_that_no_queue_took_gives_its_claim_back(void **state) {
+    struct idem_transfer transfer = request_that_is_out();
+    (void)state;
+    (void)step(&transfer, IDEM_ON_RETURNED);
+    assert_int_equal(step(&transfer, IDEM_ON_CONFIRMED), IDEM_DO_ABANDON);
+}
+
+static void a_repeat_that_nobody_waits_for_is_dropped(void **state) {
+    struct idem_transfer transfer = {.state = IDEM_TRANSFER_CLAIMING};
+    (void)state;
+    assert_int_equal(step(&transfer, IDEM_ON_REPLAY), IDEM_DO_ACK);
+    assert_int_equal(counts.answered, 0);
+}
+
+static struct idem_transfer answer_that_is_out(void) {
+    struct idem_transfer transfer = {
+        .state = IDEM_TRANSFER_PUBLISHED, .route = IDEM_ROUTE_ANSWER, .answerable = true};
+    return transfer;
+}
+
+static void an_answer_that_comes_back_ends_its_copy(void **state) {
+    static const enum idem_transfer_event ends[] = {IDEM_ON_CONFIRMED, IDEM_ON_NACKED,
+                                                    IDEM_ON_SINK_LOST};
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct idem_transfer transfer = answer_that_is_out();
+        (void)step(&transfer, IDEM_ON_RETURNED);
+        assert_int_equal(step(&transfer, ends[i]), IDEM_DO_ACK);
+        assert_int_equal(counts.unanswerable, i + 1);
+    }
+}
+
+static void an_answer_that_is_refused_is_tried_until_its_budget_is_spent(void **state) {
+    struct idem_transfer transfer = answer_that_is_out();
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(step(&transfer, IDEM_ON_NACKED), IDEM_DO_WAIT);
+        if (i < 2) {
+            assert_int_equal(step(&transfer, IDEM_ON_WAKE), IDEM_DO_ENQUEUE);
+            (void)step(&transfer, IDEM_ON_SENT);
+        }
+    }
+    assert_int_equal(step(&transfer, IDEM_ON_WAKE), IDEM_DO_ACK);
+    assert_int_equal(counts.unanswerable, 1);
+    assert_int_equal(counts.poisoned, 0);
+}
+
+static void an_answer_that_may_be_lost_is_given_again(void **state) {
+    struct idem_transfer transfer = answer_that_is_out();
+    struct idem_transfer orphan = answer_that_is_out();
+    (void)state;
+    assert_int_equal(step(&transfer, IDEM_ON_SINK_LOST), IDEM_DO_ENQUEUE);
+    assert_int_equal(counts.in_doubt, 0);
+    (void)step(&orphan, IDEM_ON_SOURCE_LOST);
+    assert_int_equal(step(&orphan, IDEM_ON_SINK_LOST), IDEM_DO_RELEASE);
+}
+
 static void verdicts_become_events(void **state) {
     (void)state;
 #define VERDICT(verdict, quarantine)                                                     \
     idem_transfer_verdict(IDEM_VERDICT_##verdict, &(quarantine))
     assert_int_equal(VERDICT(DELIVER, with_quarantine), IDEM_ON_DELIVER);
     assert_int_equal(VERDICT(DROP, with_quarantine), IDEM_ON_DROP);
+    assert_int_equal(VERDICT(REPLAY, with_quarantine), IDEM_ON_REPLAY);
     assert_int_equal(VERDICT(HOLD, with_quarantine), IDEM_ON_HOLD);
     assert_int_equal(VERDICT(REFUSE, with_quarantine), IDEM_ON_REFUSE);
     assert_int_equal(VERDICT(REJECT, with_quarantine), IDEM_ON_SET_ASIDE);
@@ -337,6 +465,14 @@ int main(void) {
         TEST(a_copy_for_the_quarantine_keeps_its_claim_when_it_fails),
         TEST(a_lease_that_is_over_is_claimed_anew),
         TEST(a_claimed_dead_letter_is_given_back_before_it_is_rejected),
+        TEST(a_request_waits_for_its_reply_and_leaves_it_its_claim),
+        TEST(a_request_that_may_be_out_is_not_published_again),
+        TEST(a_request_that_lost_its_source_leaves_its_claim_to_the_reply),
+        TEST(a_request_that_no_queue_took_gives_its_claim_back),
+        TEST(a_repeat_that_nobody_waits_for_is_dropped),
+        TEST(an_answer_that_comes_back_ends_its_copy),
+        TEST(an_answer_that_is_refused_is_tried_until_its_budget_is_spent),
+        TEST(an_answer_that_may_be_lost_is_given_again),
         TEST(verdicts_become_events),
         TEST(only_a_store_that_may_recover_is_asked_again),
         TEST(every_state_and_event_has_a_name),
