@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * idemctl export and import: from one store to the other and back, and files that are none. */
+#define _XOPEN_SOURCE 700 /* realpath */
+
 #include "ctl.h"
 
 #include <stdio.h>
