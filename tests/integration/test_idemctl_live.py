@@ -228,7 +228,7 @@ def the_exporter_tells_the_figures_of_a_broker():
                 wanted = 'idem_messages_total{rule="orders",verdict="drop"} 2'
                 until(lambda: wanted in exporter.get(), "the duplicates")
                 text = exporter.get()
-                assert 'idem_messages_total{rule="",verdict="deliver"} 1' in text, text
+                assert 'idem_messages_total{rule="(none)",verdict="deliver"} 1' in text, text
                 assert 'idem_message_reasons_total{rule="orders",reason="new"} 1' in text, text
                 assert "idem_store_up 1" in text and 'idem_rule_enabled{rule="orders"} 1' in text, text
                 assert re.search(r'idem_decision_seconds_bucket\{le="\+Inf"\} 3\n', text), text
@@ -328,7 +328,7 @@ def top_without_a_terminal_says_what_to_use_instead():
 
 
 STATS = {"version": "9.9", "instance": "edge", "figures": {
-    "idem_messages_total": {"orders": {"deliver": 5, "drop": 7}, "": {"deliver": 2}},
+    "idem_messages_total": {"orders": {"deliver": 5, "drop": 7}, "(none)": {"deliver": 2}},
     "idem_message_reasons_total": {"orders": {"new": 5, "duplicate": 7}},
     "idem_connection_up": {"source": 1, "sink": 0}, "idem_store_up": 1, "idem_store_keys": 5}, "sightings": []}
 
@@ -372,6 +372,7 @@ def top_shows_a_bridge():
     terminal = Terminal(str(IDEMCTL), "top", *bridge.options)
     try:
         until(lambda: re.search(r"orders.* 5 +7 ", terminal.read(), re.S) and "sink DOWN" in terminal.read(), "the bridge")
+        assert "(none)" not in terminal.read(), "what no rule took is no rule"
         bridge.answer = b"[" * 100000
         until(lambda: "NOT CONNECTED" in terminal.read(), "what is no answer")
         terminal.type("q")

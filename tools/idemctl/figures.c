@@ -169,7 +169,7 @@ static void take_matrix(struct figures *figures, struct json_object *matrix,
             (void)snprintf(name, sizeof name, "%s/%s", branch, word);
             figures_set_number(figures, name,
                                figures_number(figures, name) + number_of(value));
-            if (rule[0] != '\0') {
+            if (strcmp(rule, FIGURES_NO_RULE) != 0) {
                 (void)snprintf(name, sizeof name, "rules/%s/%s/%s", rule, branch, word);
                 figures_set_number(figures, name, number_of(value));
             }

@@ -40,6 +40,9 @@ const char *figures_text(const struct figures *figures, const char *name);
 bool figures_rule(const struct figure *figure, char *name, size_t size,
                   const char **rest);
 
+/* What metrics call messages that no rule matches; no rule can have that name. */
+#define FIGURES_NO_RULE "(none)"
+
 /* What /api/stats of a bridge says. False: it is nothing like that. */
 bool figures_from_stats(struct figures *figures, struct json_object *stats);
 

@@ -105,7 +105,7 @@ static void put_matrix(FILE *out, const struct figures *figures, const char *met
                     left -= part < left ? part : left;
                 }
             }
-            put_row(out, metric, "", label, figure->name + length, left);
+            put_row(out, metric, FIGURES_NO_RULE, label, figure->name + length, left);
         }
     }
 }
