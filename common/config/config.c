@@ -175,6 +175,7 @@ void idem_config_fini(struct idem_config *config) {
     idem_ruleset_fini(&config->rules);
     endpoint_fini(&config->bridge.source);
     endpoint_fini(&config->bridge.sink);
+    free(config->bridge.replies.queue);
     free(config->bridge.quarantine_exchange);
     free(config->http.listen);
     free(config->http.token_file);

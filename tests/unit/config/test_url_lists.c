@@ -93,6 +93,7 @@ static void other_lists_are_refused_by_line_and_key(void **state) {
                 strstr(error.text, key) == NULL || strstr(error.text, line) == NULL) {
                 fail_msg("%s: %s: %s", key, rows[i].url, error.text);
             }
+            idem_config_fini(&config);
         }
     }
 }
