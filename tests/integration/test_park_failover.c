@@ -134,7 +134,7 @@ static void test_a_fail_over_loses_nothing_and_nobody_waits(void **state) {
     steps(AT_RISK);
     redis_kill(&set.master);
     int64_t deadline = testing_deadline() + 2 * testing_deadline_ms() * 1000000;
-    while (!broker_logged(broker, "answers again")) {
+    while (!broker_logged(broker, "store.available")) {
         one_step();
         testing_pause();
         assert_int_not_equal(testing_remaining_ms(deadline), 0);

@@ -68,7 +68,7 @@ long long parking_keys(const struct parking *parking) {
 }
 
 void parking_await_recovery(struct parking *parking) {
-    broker_expect_log(parking->scene.broker, "answers again");
+    broker_expect_log(parking->scene.broker, "store.available");
     broker_mark(parking->scene.broker);
 }
 
