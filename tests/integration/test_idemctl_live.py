@@ -283,7 +283,12 @@ class Terminal:
             self.read()
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             return pid and (status,)
-        return os.waitstatus_to_exitcode(until(ended, "the end of the program")[0])
+        status = until(ended, "the end of the program")[0]
+        before = None
+        while before != len(self.raw):  # what it wrote last
+            before = len(self.raw)
+            self.read()
+        return os.waitstatus_to_exitcode(status)
 
 
 def top_shows_rates_rules_and_the_store():
