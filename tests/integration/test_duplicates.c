@@ -291,7 +291,8 @@ static void test_a_key_is_new_again_after_its_ttl(void **state) {
         again = mqtt_collect(subscriber);
     } while (again == NULL);
     assert_int_equal(watch_count(again), 1);
-    assert_in_range((idem_clock_monotonic_ns() - start) / 1000000, 999, 9000);
+    /* the wall clock that records are told is up to 10 ms behind */
+    assert_in_range((idem_clock_monotonic_ns() - start) / 1000000, 985, 9000);
 }
 
 int main(void) {
