@@ -98,8 +98,8 @@ $(BUILD)/tests/browser/%: tests/browser/%.py $(wildcard tests/browser/*.py) $(BU
 
 $(filter $(BUILD)/tests/integration/test_rabbitmq_%,$(ALL_TESTS)): | $(RECEIVER)
 
-# Commands beside running programs, and in a terminal.
-LIVE_TESTS := $(patsubst tests/%.py,$(BUILD)/tests/%,$(wildcard tests/integration/test_*.py))
+# Commands beside running programs, and in a terminal; the broker is not built with a sanitizer here either.
+LIVE_TESTS := $(if $(SANITIZER),,$(patsubst tests/%.py,$(BUILD)/tests/%,$(wildcard tests/integration/test_*.py)))
 $(BUILD)/tests/integration/%: tests/integration/%.py $(PROGRAMS)
 	@install -D -m 755 $< $@
 

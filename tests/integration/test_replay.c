@@ -233,9 +233,9 @@ static void test_another_response_topic_is_not_answered_to(void **state) {
     figure(&stage, "replay/other_response_topic", 3);
 }
 
-static void test_topics_of_the_broker_and_filters_are_no_response_topics(void **state) {
-    static const char *const topics[] = {"$SYS/broker/uptime", "$idem/sink", "answers/+",
-                                         "answers/#"};
+static void test_topics_of_the_broker_are_no_response_topics(void **state) {
+    /* brokers newer than 2.0.11 disconnect over one with a wildcard: test_response.c has those */
+    static const char *const topics[] = {"$SYS/broker/uptime", "$idem/sink"};
     struct stage stage;
     open_stage(&stage, idem, state);
     ask(&stage, "k", "c1");
@@ -340,7 +340,7 @@ int main(void) {
         ONCE(test_responses_that_cannot_be_told_apart_are_nobodys),
         ONCE(test_a_replay_does_not_answer_another_request),
         ONCE(test_another_response_topic_is_not_answered_to),
-        ONCE(test_topics_of_the_broker_and_filters_are_no_response_topics),
+        ONCE(test_topics_of_the_broker_are_no_response_topics),
         ONCE(test_repeats_without_a_response_topic_are_dropped),
         ONCE(test_without_room_the_oldest_request_is_not_remembered),
         EACH_QOS(test_results_outlive_a_restart),
