@@ -107,6 +107,11 @@ static void two_workers_share_a_queue(void **state) {
     (void)state;
     struct bridge *bridge = start(&both, NULL);
     bridge_await(bridge, "link.up: source", 2);
+    int64_t deadline = testing_deadline();
+    while (rabbitmq_consumers(client, "in") < 2) { /* connected is not yet consuming */
+        assert_true(testing_remaining_ms(deadline) > 0);
+        testing_pause();
+    }
     tally_publish(client, "in", 3000);
     bridge_run_until_through(bridge, client, "in");
     tally_check(client, "out", 3000, 0);
