@@ -39,7 +39,7 @@ struct idem_pair {
     bool ambiguous;
     size_t bytes;
     size_t waiter_count;
-    STAILQ_HEAD(, idem_pair_waiter) waiters;
+    STAILQ_HEAD(idem_pair_waiters, idem_pair_waiter) waiters;
     char topic[];
 };
 
@@ -50,9 +50,9 @@ struct idem_pairs {
     size_t bytes;
     uint64_t evicted;          /* for want of room, their response not seen */
     struct idem_secret secret; /* nobody outside can aim at a bucket */
-    TAILQ_HEAD(, idem_pair) by_age;
-    LIST_HEAD(, idem_pair) by_address[IDEM_PAIRS_BUCKETS];
-    LIST_HEAD(, idem_pair) by_request[IDEM_PAIRS_BUCKETS];
+    TAILQ_HEAD(idem_pairs_by_age, idem_pair) by_age;
+    LIST_HEAD(idem_pairs_by_address, idem_pair) by_address[IDEM_PAIRS_BUCKETS];
+    LIST_HEAD(idem_pairs_by_request, idem_pair) by_request[IDEM_PAIRS_BUCKETS];
     uint32_t topics[IDEM_PAIRS_BUCKETS]; /* how many pairs have a topic of that hash */
 };
 

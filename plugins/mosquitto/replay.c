@@ -177,8 +177,8 @@ static void keep(struct idem_replay *replay, struct idem_delivery *request,
 
 static void answer_waiters(struct idem_replay *replay, const struct idem_pair *pair,
                            const struct idem_result *result) {
-    const struct idem_pair_waiter *waiter;
-    STAILQ_FOREACH(waiter, &pair->waiters, next) {
+    for (const struct idem_pair_waiter *waiter = STAILQ_FIRST(&pair->waiters);
+         waiter != NULL; waiter = STAILQ_NEXT(waiter, next)) {
         enum idem_replay_event event =
             publish(pair->topic, result,
                     idem_span_of(waiter->correlation, waiter->correlation_size),

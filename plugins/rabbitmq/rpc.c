@@ -135,14 +135,13 @@ bool idem_rpc_may_answer(const struct idem_worker *worker,
                          const struct idem_digest *digest, bool again) {
     const struct idem_waiting *list =
         list_of((struct idem_worker *)(uintptr_t)worker, digest);
-    const struct idem_parcel *parcel;
-    TAILQ_FOREACH(parcel, list, wait) {
-        if (idem_digest_equal(&parcel->delivery.digest, digest) &&
-            (again || parcel->transfer.state == IDEM_TRANSFER_AWAITING)) {
-            return true;
-        }
+    const struct idem_parcel *parcel = TAILQ_FIRST(list);
+    while (parcel != NULL &&
+           !(idem_digest_equal(&parcel->delivery.digest, digest) &&
+             (again || parcel->transfer.state == IDEM_TRANSFER_AWAITING))) {
+        parcel = TAILQ_NEXT(parcel, wait);
     }
-    return false;
+    return parcel != NULL;
 }
 
 void idem_rpc_wake(struct idem_waiting *waiting) {

@@ -2,6 +2,8 @@
  * The stage of tests of the control topic: rules, a store that answers when the test lets it, two clients. */
 #include "fake_asking.h"
 
+#include "control.h"
+
 #include "compat.h"
 
 #include <idem/config.h>

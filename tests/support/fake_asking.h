@@ -3,8 +3,11 @@
 #ifndef TESTS_FAKE_ASKING_H
 #define TESTS_FAKE_ASKING_H
 
-#include "control.h"
 #include "fake_broker.h"
+
+#include <idem/receiver.h>
+
+struct idem_control;
 
 #define NOW_MS 1700000000000
 

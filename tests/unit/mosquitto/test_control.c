@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Commands on the control topic: what is answered, and what is refused. */
+#include "control.h"
 #include "fake_asking.h"
 
 #include <stdio.h>

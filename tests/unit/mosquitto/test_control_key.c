@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Questions about a key: which one is meant, and answers that come later than the question. */
+#include "control.h"
 #include "fake_asking.h"
 
 #include <stdio.h>
