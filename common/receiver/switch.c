@@ -26,8 +26,9 @@ enum idem_code idem_receiver_enable_rule(struct idem_receiver *receiver, const c
 /* The rules may be gone by now; their rows are not. */
 void idem_receiver_put_back(struct idem_receiver *receiver) {
     struct idem_counter_row *row = &receiver->counters.unmatched;
-    for (; row != NULL; row = atomic_load_explicit(&row->next, memory_order_acquire)) {
+    do {
         atomic_store_explicit(&row->disabled, false, memory_order_relaxed);
-    }
+        row = atomic_load_explicit(&row->next, memory_order_acquire);
+    } while (row != NULL);
     receiver->without_count = 0;
 }

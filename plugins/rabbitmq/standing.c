@@ -70,7 +70,7 @@ static void describe(struct text *text, const struct idem_worker *worker) {
     if (!worker->source.end.up) {
         add(text, "; source: it is not connected");
     }
-    for (size_t i = 0; i < worker->sink_count; i++) {
+    for (size_t i = 0; i < worker->sink_count && i < IDEM_SINKS_MAX; i++) {
         add_sink(text, worker->sinks[i], names[i]);
     }
 }

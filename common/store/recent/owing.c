@@ -152,11 +152,10 @@ bool idem_recent_pay(struct idem_recent *recent) {
     looks = recent->closing || looks < LOOKS_MOST ? looks : LOOKS_MOST;
     while (looks-- > 0 && recent->paying < recent->paying_most &&
            idem_debts_take(&recent->debts, &debt)) {
-        if (debt.until_ms <= recent->now_ms) {
-            any = true;
-        } else if (is_refused(recent, &debt)) {
+        bool over = debt.until_ms <= recent->now_ms;
+        if (!over && is_refused(recent, &debt)) {
             idem_debts_add(&recent->debts, &debt);
-        } else if (pay(recent, &debt)) {
+        } else if (over || pay(recent, &debt)) {
             any = true;
         } else {
             idem_debts_add(&recent->debts, &debt);
