@@ -5,21 +5,7 @@
  * name is empty. */
 #include "response.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-
 #define TABLE_HEAD 5 /* length of the table, length of the name */
-
-static struct idem_span number(char *text, uint64_t value) {
-    int length = snprintf(text, IDEM_RESPONSE_NUMBER_SIZE, "%" PRIu64, value);
-    return idem_span_of(text, (size_t)length);
-}
-
-static struct idem_span signed_number(char *text, int64_t value) {
-    int length = snprintf(text, IDEM_RESPONSE_NUMBER_SIZE, "%" PRId64, value);
-    return idem_span_of(text, (size_t)length);
-}
 
 static void read_fields(struct idem_response *response,
                         const amqp_basic_properties_t *properties) {
@@ -31,8 +17,8 @@ static void read_fields(struct idem_response *response,
     }
 #define NUMBER(flag, field, member)                                                      \
     if ((flags & AMQP_BASIC_##flag##_FLAG) != 0) {                                       \
-        fields[IDEM_RESULT_##field] =                                                    \
-            number(response->numbers[IDEM_RESULT_##field], properties->member);          \
+        fields[IDEM_RESULT_##field] = idem_field_unsigned(                               \
+            response->numbers[IDEM_RESULT_##field], properties->member);                 \
     }
     TEXT(CONTENT_TYPE, CONTENT_TYPE, content_type)
     TEXT(CONTENT_ENCODING, CONTENT_ENCODING, content_encoding)
@@ -58,48 +44,18 @@ static bool read_plain(struct idem_result_header *header, const amqp_field_value
         header->value = idem_span_text(value->value.boolean ? "true" : "false");
     } else if (value->kind == AMQP_FIELD_KIND_I64) {
         header->kind = IDEM_RESULT_INTEGER;
-        header->value = signed_number(text, value->value.i64);
+        header->value = idem_field_signed(text, value->value.i64);
     } else {
         return false;
     }
     return true;
 }
 
-static bool read_number(struct idem_span *text, const amqp_field_value_t *value,
-                        char *room) {
-    switch (value->kind) {
-    case AMQP_FIELD_KIND_I8:
-        *text = signed_number(room, value->value.i8);
-        return true;
-    case AMQP_FIELD_KIND_U8:
-        *text = number(room, value->value.u8);
-        return true;
-    case AMQP_FIELD_KIND_I16:
-        *text = signed_number(room, value->value.i16);
-        return true;
-    case AMQP_FIELD_KIND_U16:
-        *text = number(room, value->value.u16);
-        return true;
-    case AMQP_FIELD_KIND_I32:
-        *text = signed_number(room, value->value.i32);
-        return true;
-    case AMQP_FIELD_KIND_U32:
-        *text = number(room, value->value.u32);
-        return true;
-    default:
-        return false;
-    }
-}
-
 /* Other types that have a text, when only the text counts. */
 static bool read_as_text(struct idem_result_header *header,
                          const amqp_field_value_t *value, char *text) {
     header->kind = IDEM_RESULT_TEXT;
-    if (value->kind == AMQP_FIELD_KIND_BYTES) {
-        header->value = idem_rabbit_span(value->value.bytes);
-        return true;
-    }
-    return read_number(&header->value, value, text);
+    return idem_field_text(value, text, &header->value);
 }
 
 static enum idem_code encode_value(struct idem_span *encoded,

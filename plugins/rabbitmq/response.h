@@ -4,12 +4,10 @@
 #ifndef IDEM_RABBITMQ_RESPONSE_H
 #define IDEM_RABBITMQ_RESPONSE_H
 
-#include "rabbit.h"
+#include "field.h"
 
 #include <idem/error.h>
 #include <idem/result.h>
-
-#define IDEM_RESPONSE_NUMBER_SIZE 24 /* 64 bits in decimal, with sign and terminator */
 
 /* How headers are put. */
 enum idem_response_form {
@@ -22,8 +20,8 @@ enum idem_response_form {
 /* What a result borrows numbers and encoded headers from. */
 struct idem_response {
     struct idem_result result;
-    char numbers[IDEM_RESULT_FIELD_COUNT][IDEM_RESPONSE_NUMBER_SIZE];
-    char values[IDEM_RESULT_HEADERS_MAX][IDEM_RESPONSE_NUMBER_SIZE];
+    char numbers[IDEM_RESULT_FIELD_COUNT][IDEM_FIELD_NUMBER_SIZE];
+    char values[IDEM_RESULT_HEADERS_MAX][IDEM_FIELD_NUMBER_SIZE];
 };
 
 /* The result borrows from properties, payload, pool and from *response. Of a reply with more headers than a

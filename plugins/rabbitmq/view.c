@@ -2,68 +2,13 @@
  * An AMQP message as an idem_message. */
 #include "view.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
-static struct idem_span print_signed(char *text, int64_t value) {
-    int length = snprintf(text, IDEM_VIEW_NUMBER_SIZE, "%" PRId64, value);
-    return idem_span_of(text, (size_t)length);
-}
-
-static struct idem_span print_unsigned(char *text, uint64_t value) {
-    int length = snprintf(text, IDEM_VIEW_NUMBER_SIZE, "%" PRIu64, value);
-    return idem_span_of(text, (size_t)length);
-}
-
-/* Text, bytes, whole numbers, times and truth values can be a key; what has no one way to be written
- * (floating point, decimals, tables, arrays) yields nothing. */
-static bool as_text(const amqp_field_value_t *field, char *text,
-                    struct idem_span *value) {
-    switch (field->kind) {
-    case AMQP_FIELD_KIND_UTF8:
-    case AMQP_FIELD_KIND_BYTES:
-        *value = idem_rabbit_span(field->value.bytes);
-        return true;
-    case AMQP_FIELD_KIND_BOOLEAN:
-        *value = idem_span_text(field->value.boolean ? "true" : "false");
-        return true;
-    case AMQP_FIELD_KIND_I8:
-        *value = print_signed(text, field->value.i8);
-        return true;
-    case AMQP_FIELD_KIND_U8:
-        *value = print_unsigned(text, field->value.u8);
-        return true;
-    case AMQP_FIELD_KIND_I16:
-        *value = print_signed(text, field->value.i16);
-        return true;
-    case AMQP_FIELD_KIND_U16:
-        *value = print_unsigned(text, field->value.u16);
-        return true;
-    case AMQP_FIELD_KIND_I32:
-        *value = print_signed(text, field->value.i32);
-        return true;
-    case AMQP_FIELD_KIND_U32:
-        *value = print_unsigned(text, field->value.u32);
-        return true;
-    case AMQP_FIELD_KIND_I64:
-        *value = print_signed(text, field->value.i64);
-        return true;
-    case AMQP_FIELD_KIND_U64:
-    case AMQP_FIELD_KIND_TIMESTAMP:
-        *value = print_unsigned(text, field->value.u64);
-        return true;
-    default:
-        return false;
-    }
-}
-
 static bool find_header(void *source, struct idem_span name, struct idem_span *value) {
     struct idem_view *view = source;
     int count = view->headers->num_entries;
     for (int i = 0; i < count && i < IDEM_MESSAGE_PROPERTIES_MAX; i++) {
         const amqp_table_entry_t *entry = &view->headers->entries[i];
         if (idem_span_equal(idem_rabbit_span(entry->key), name)) {
-            return as_text(&entry->value, view->numbers[i], value);
+            return idem_field_text(&entry->value, view->numbers[i], value);
         }
     }
     return false;

@@ -3,17 +3,15 @@
 #ifndef IDEM_RABBITMQ_VIEW_H
 #define IDEM_RABBITMQ_VIEW_H
 
+#include "field.h"
 #include "letter.h"
-#include "rabbit.h"
 
 #include <idem/message.h>
-
-#define IDEM_VIEW_NUMBER_SIZE 24 /* 64 bits in decimal, with sign and terminator */
 
 struct idem_view {
     struct idem_message message;
     const amqp_table_t *headers;
-    char numbers[IDEM_MESSAGE_PROPERTIES_MAX][IDEM_VIEW_NUMBER_SIZE];
+    char numbers[IDEM_MESSAGE_PROPERTIES_MAX][IDEM_FIELD_NUMBER_SIZE];
 };
 
 /* properties are the letter's own, decoded. Both, and queue, are borrowed for as long as the view. */
