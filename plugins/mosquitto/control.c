@@ -100,6 +100,15 @@ void idem_control_release(struct idem_control_request *request) {
 
 /* ---- reading ---- */
 
+/* A file that is published with its last newline is as good as without it. */
+static bool only_space(const char *text, size_t length) {
+    size_t i = 0;
+    while (i < length && strchr(" \t\r\n", text[i]) != NULL && text[i] != '\0') {
+        i++;
+    }
+    return i == length;
+}
+
 static struct json_object *parse(const struct mosquitto_evt_control *event) {
     if (event->payload == NULL || event->payloadlen > IDEM_CONTROL_REQUEST_MAX) {
         return NULL;
@@ -111,8 +120,9 @@ static struct json_object *parse(const struct mosquitto_evt_control *event) {
     json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
     struct json_object *json =
         json_tokener_parse_ex(tokener, event->payload, (int)event->payloadlen);
+    size_t end = json_tokener_get_parse_end(tokener);
     bool whole = json_tokener_get_error(tokener) == json_tokener_success &&
-                 json_tokener_get_parse_end(tokener) == event->payloadlen;
+                 only_space((const char *)event->payload + end, event->payloadlen - end);
     json_tokener_free(tokener);
     if (!whole) {
         (void)json_object_put(json);

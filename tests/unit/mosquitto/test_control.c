@@ -21,6 +21,15 @@ static void each_command_has_a_response_in_its_place(void **state) {
     assert_int_equal(asking_control.counts.refused, 1);
 }
 
+static void space_after_a_request_is_none_of_it(void **state) {
+    (void)state;
+    asking_expect("{\"commands\":[]}\r\n\t ", "{\"responses\":[]}");
+    asking_send(0, "{\"commands\":[]}\n\0", sizeof "{\"commands\":[]}\n\0" - 1);
+    struct json_object *json = asking_taken("first");
+    assert_non_null(strstr(json_object_to_json_string(json), "not valid JSON"));
+    (void)json_object_put(json);
+}
+
 static void figures_are_a_tree(void **state) {
     (void)state;
     asking_expect(
@@ -162,6 +171,7 @@ static void without_memory_nothing_stays_behind(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(each_command_has_a_response_in_its_place),
+        TEST(space_after_a_request_is_none_of_it),
         TEST(figures_are_a_tree),
         TEST(what_is_no_request_is_refused),
         TEST(requests_are_bounded),
