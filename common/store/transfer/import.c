@@ -3,6 +3,7 @@
 #include <idem/transfer.h>
 
 #include "base/little.h"
+#include "store/sequence/state.h"
 #include "store/transfer/stream.h"
 
 #include <inttypes.h>
@@ -158,6 +159,13 @@ static bool make_room(struct idem_import *import, size_t size) {
     return import->buffer != NULL;
 }
 
+/* A checksum is no proof of who wrote it: a state that no store would take is refused here, as is all that a store
+ * would refuse, so that whoever reads to the end first finds out before anything is taken over. */
+static enum idem_code check_sequence(const struct idem_record *record) {
+    struct idem_sequence sequence;
+    return idem_sequence_decode(&sequence, record->result) ? IDEM_OK : IDEM_ERR_FORMAT;
+}
+
 static enum idem_code read_record(struct idem_import *import, size_t size,
                                   struct idem_digest *digest, struct idem_record *record,
                                   struct idem_error *error) {
@@ -178,6 +186,9 @@ static enum idem_code read_record(struct idem_import *import, size_t size,
         return code;
     }
     code = idem_record_decode(record, idem_span_of(import->buffer, size));
+    if (code == IDEM_OK && record->state == IDEM_RECORD_SEQUENCE) {
+        code = check_sequence(record);
+    }
     if (code != IDEM_OK) {
         return idem_error_set(error, code, 0, "%s, after %" PRIu64 " records: %s",
                               code == IDEM_ERR_VERSION ? "it is of a newer Idem"

@@ -4,6 +4,10 @@
 
 #include "ctl.h"
 
+#include <idem/clock.h>
+#include <idem/config.h>
+#include <idem/transfer.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,6 +160,43 @@ static void test_nothing_is_taken_from_a_damaged_or_a_foreign_file(void **state)
     refuse("it is no export of Idem");
 }
 
+static bool put_bytes(void *arg, const void *bytes, size_t length) {
+    return fwrite(bytes, 1, length, arg) == length;
+}
+
+static void add_forged(struct idem_export *out, uint8_t n, enum idem_record_state state,
+                       int64_t now_ms) {
+    struct idem_digest digest;
+    struct idem_record record = {.state = state,
+                                 .first_seen_ms = now_ms,
+                                 .until_ms = now_ms + 60000,
+                                 .result = idem_span_text("whatever it is")};
+    memset(digest.bytes, n, sizeof digest.bytes);
+    assert_int_equal(idem_export_add(out, &digest, &record), IDEM_OK);
+}
+
+/* Whole by its checksum; a good record comes before what no store would take. */
+static void test_nothing_is_taken_from_a_file_with_a_forged_sequence(void **state) {
+    (void)state;
+    struct idem_secret secret;
+    struct idem_export *out = NULL;
+    uint64_t count = 0;
+    int64_t now_ms = idem_clock_wall_ms();
+    ctl_deliver("orders/1", "{\"id\":\"a\"}"); /* so that there is a store */
+    assert_int_equal(ctl_on("purge", "--all", "--yes"), 0);
+    FILE *stream = fopen(file("all"), "wb");
+    assert_non_null(stream);
+    idem_secret_default(&secret);
+    assert_int_equal(idem_export_open(&out, put_bytes, stream, &secret, now_ms), IDEM_OK);
+    add_forged(out, 1, IDEM_RECORD_DONE, now_ms);
+    add_forged(out, 2, IDEM_RECORD_SEQUENCE, now_ms);
+    assert_int_equal(idem_export_finish(out, &count), IDEM_OK);
+    idem_export_close(out);
+    assert_int_equal(fclose(stream), 0);
+    assert_int_equal(ctl_on("import", "--check", file("all")), 1);
+    refuse("it is damaged, after 1 records");
+}
+
 static void test_an_export_of_another_secret_is_refused(void **state) {
     (void)state;
     ctl_deliver("orders/1", "{\"id\":\"a\"}");
@@ -206,6 +247,7 @@ int main(void) {
         CTL_TEST_BOTH(test_check_says_what_is_in_a_file_and_changes_nothing),
         CTL_TEST_BOTH(test_nothing_is_taken_from_a_file_that_is_not_whole),
         CTL_TEST_BOTH(test_nothing_is_taken_from_a_damaged_or_a_foreign_file),
+        CTL_TEST_BOTH(test_nothing_is_taken_from_a_file_with_a_forged_sequence),
         CTL_TEST(test_an_export_of_another_secret_is_refused),
         CTL_TEST(test_a_file_is_replaced_only_where_that_is_wanted),
         CTL_TEST(test_files_that_cannot_be_had_are_named),
