@@ -211,11 +211,15 @@ static void add_sightings(struct json_object *data, const struct question *quest
                        ? 0
                        : idem_receiver_sightings(question->request->control->receiver,
                                                  all, IDEM_SIGHTINGS_MAX);
+    int64_t last_seen_ms = 0;
     for (size_t i = 0; i < count; i++) {
         if (idem_digest_equal(&all[i].digest, &question->digest)) {
             idem_control_add_number(data, idem_reason_name(all[i].reason), all[i].count);
+            last_seen_ms =
+                all[i].last_seen_ms > last_seen_ms ? all[i].last_seen_ms : last_seen_ms;
         }
     }
+    idem_control_add_time(data, "lastSeen", last_seen_ms);
     free(all);
 }
 

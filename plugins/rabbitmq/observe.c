@@ -148,6 +148,19 @@ static void add_operations(struct idem_observation *observation,
     }
 }
 
+/* Where one key is asked for, what is of others is taken out. Returns how many are left. */
+static size_t keep_wanted(const struct idem_observation *observation,
+                          struct idem_sighting *sightings, size_t count) {
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!observation->one_key ||
+            idem_digest_equal(&sightings[i].digest, &observation->key)) {
+            sightings[kept++] = sightings[i];
+        }
+    }
+    return kept;
+}
+
 /* Both lists are in order, and so is what comes of them. */
 static void add_sightings(struct idem_observation *observation,
                           const struct idem_receiver *receiver) {
@@ -156,7 +169,8 @@ static void add_sightings(struct idem_observation *observation,
         return;
     }
     struct idem_sighting *own = merged + IDEM_SIGHTINGS_MAX;
-    size_t own_count = idem_receiver_sightings(receiver, own, IDEM_SIGHTINGS_MAX);
+    size_t own_count = keep_wanted(
+        observation, own, idem_receiver_sightings(receiver, own, IDEM_SIGHTINGS_MAX));
     size_t a = 0;
     size_t b = 0;
     size_t count = 0;

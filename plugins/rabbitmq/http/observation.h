@@ -76,7 +76,10 @@ struct idem_observation {
     uint64_t lag_ns; /* of the slowest worker */
     uint64_t age_ns; /* of the oldest look that the gauges above come from */
 
-    struct idem_sighting sightings[IDEM_SIGHTINGS_MAX]; /* those seen last come first */
+    /* Those seen last come first: all, or those of the one key that is asked for. */
+    bool one_key;
+    struct idem_digest key;
+    struct idem_sighting sightings[IDEM_SIGHTINGS_MAX];
     size_t sighting_count;
 };
 

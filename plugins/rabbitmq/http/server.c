@@ -39,7 +39,8 @@ struct idem_http {
     int stop_fd;
     pthread_t thread;
     bool running;
-    struct idem_observation seen; /* of the request that is being answered */
+    const char *query;            /* of the request that is being answered; NULL: none */
+    struct idem_observation seen; /* the same */
 };
 
 struct answer {
@@ -61,8 +62,12 @@ static void say(struct answer *answer, int status, const char *text) {
     (void)evbuffer_add(answer->body, text, strlen(text));
 }
 
-static const struct idem_observation *observe(struct idem_http *http) {
+/* key: the one that is asked for; NULL: all. */
+static const struct idem_observation *observe(struct idem_http *http,
+                                              const struct idem_digest *key) {
     memset(&http->seen, 0, sizeof http->seen);
+    http->seen.one_key = key != NULL;
+    http->seen.key = key != NULL ? *key : http->seen.key;
     http->seen.now_ms = idem_clock_wall_ms();
     http->options.observe(http->options.arg, &http->seen);
     return &http->seen;
@@ -77,11 +82,32 @@ static void finish(struct answer *answer, const char *type, bool whole) {
 
 static void metrics(struct idem_http *http, struct answer *answer) {
     finish(answer, "text/plain; version=0.0.4; charset=utf-8",
-           idem_render_metrics(answer->body, observe(http)));
+           idem_render_metrics(answer->body, observe(http, NULL)));
+}
+
+/* "key=DIGEST", or nothing. False: what it names is no digest. */
+static bool read_key(const char *query, struct idem_digest *key, bool *named) {
+    struct evkeyvalq members;
+    *named = false;
+    if (query == NULL || evhttp_parse_query_str(query, &members) != 0) {
+        return true;
+    }
+    const char *value = evhttp_find_header(&members, "key");
+    *named = value != NULL;
+    bool right = value == NULL || idem_digest_parse(key, value);
+    evhttp_clear_headers(&members);
+    return right;
 }
 
 static void stats(struct idem_http *http, struct answer *answer) {
-    finish(answer, JSON_TYPE, idem_render_stats(answer->body, observe(http)));
+    struct idem_digest key;
+    bool named = false;
+    if (!read_key(http->query, &key, &named)) {
+        say(answer, HTTP_BADREQUEST, "key is a digest of 32 hexadecimal digits\n");
+        return;
+    }
+    finish(answer, JSON_TYPE,
+           idem_render_stats(answer->body, observe(http, named ? &key : NULL)));
 }
 
 /* The process lives, and answers. */
@@ -91,7 +117,7 @@ static void healthz(struct idem_http *http, struct answer *answer) {
 }
 
 static void readyz(struct idem_http *http, struct answer *answer) {
-    struct idem_health health = idem_health_of(observe(http));
+    struct idem_health health = idem_health_of(observe(http, NULL));
     answer->status = health.count == 0 ? HTTP_OK : HTTP_SERVUNAVAIL;
     finish(answer, JSON_TYPE, idem_render_health(answer->body, &health));
 }
@@ -107,6 +133,11 @@ static const char *path_of(const struct evhttp_request *request) {
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
     const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
     return path != NULL ? path : "";
+}
+
+static const char *query_of(const struct evhttp_request *request) {
+    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+    return uri != NULL ? evhttp_uri_get_query(uri) : NULL;
 }
 
 static const struct route *find_route(const char *path) {
@@ -170,6 +201,7 @@ static void decide(struct idem_http *http, struct evhttp_request *request,
         add_header(request, "WWW-Authenticate", "Bearer realm=\"idem-bridge\"");
     } else {
         answer->status = HTTP_OK;
+        http->query = query_of(request);
         route->answer(http, answer);
     }
 }

@@ -15,7 +15,7 @@ struct idem_http_options {
     const char *listen; /* ADDRESS:PORT, as the configuration takes it */
     const char *token;  /* what clients must have; NULL: nothing */
     struct idem_log log;
-    /* Fills a zeroed observation. Called on the server's thread; must not wait. */
+    /* Fills an observation that is zero, but for the time and the key that is asked for. Called on the server's thread; must not wait. */
     void (*observe)(void *arg, struct idem_observation *observation);
     void *arg;
 };
