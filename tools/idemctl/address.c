@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * From what people know of a key to its digest. */
-#define _GNU_SOURCE /* getopt_long */
-
 #include "address.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
-static bool add_word(const char **list, size_t *count, size_t most, const char *option,
-                     const char *value) {
+bool address_add(const char **list, size_t *count, size_t most, const char *option,
+                 const char *value) {
     if (*count == most) {
         ctl_complain("%s: at most %zu of them", option, most);
         return false;
@@ -18,66 +15,41 @@ static bool add_word(const char **list, size_t *count, size_t most, const char *
     return true;
 }
 
-enum { PRINCIPAL = SAMPLE_OPTIONS_END, BY, INSTANCE };
+void address_init(struct address *address) {
+    memset(address, 0, sizeof *address);
+    sample_init(&address->sample);
+}
 
-static bool take(struct address *address, int option, const char *value) {
+void address_fini(struct address *address) {
+    sample_fini(&address->sample);
+}
+
+bool address_take(struct address *address, int option, const char *value) {
     switch (option) {
-    case PRINCIPAL:
+    case ADDRESS_PRINCIPAL:
         address->principal = value;
         return true;
-    case BY:
-        return add_word(address->by, &address->by_count, IDEM_EXTRACTORS_MAX, "--by",
-                        value);
-    case INSTANCE:
-        return add_word(address->instances, &address->instance_count,
-                        ADDRESS_INSTANCES_MAX, "--instance", value);
-    case 'y':
-        address->yes = true;
-        return true;
+    case ADDRESS_BY:
+        return address_add(address->by, &address->by_count, IDEM_EXTRACTORS_MAX, "--by",
+                           value);
     default:
         return sample_take(&address->sample, option, value);
     }
 }
 
-enum ctl_exit address_parse(struct address *address, int argc, char **argv,
-                            bool takes_instances, bool takes_yes) {
-    static const struct option options[] = {
-        SAMPLE_LONG_OPTIONS,
-        {"principal", required_argument, NULL, PRINCIPAL},
-        {"by", required_argument, NULL, BY},
-        {"instance", required_argument, NULL, INSTANCE},
-        {"yes", no_argument, NULL, 'y'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-    memset(address, 0, sizeof *address);
-    sample_init(&address->sample);
-    while ((option = getopt_long(argc, argv, SAMPLE_SHORT_OPTIONS "y", options, NULL)) !=
-           -1) {
-        if ((option == INSTANCE && !takes_instances) || (option == 'y' && !takes_yes)) {
-            ctl_complain("%s is no option of %s", option == 'y' ? "--yes" : "--instance",
-                         argv[0]);
-            return CTL_USAGE;
-        }
-        if (!take(address, option, optarg)) {
-            return CTL_USAGE;
-        }
-    }
-    sample_settle(&address->sample);
-    address->words = argv + optind;
-    address->word_count = (size_t)(argc - optind);
+bool address_settle(struct address *address, const char *command, int count,
+                    char **words) {
     bool sampled = address->sample.message.topic.len > 0;
-    if (!address->sample.help && sampled == (address->word_count > 0)) {
+    sample_settle(&address->sample);
+    address->words = words;
+    address->word_count = (size_t)count;
+    if (sampled == (count > 0)) {
         ctl_complain(sampled ? "%s: either a message (-t), or a rule and its key"
                              : "%s: which key? RULE KEY, a digest, or -t TOPIC ...",
-                     argv[0]);
-        return CTL_USAGE;
+                     command);
+        return false;
     }
-    return CTL_OK;
-}
-
-void address_fini(struct address *address) {
-    sample_fini(&address->sample);
+    return true;
 }
 
 static enum ctl_exit refuse_status(enum idem_identity_status status) {
@@ -252,28 +224,6 @@ enum ctl_exit address_resolve(struct address *address, const struct idem_config 
                  "well: RULE KEY",
                  address->words[0]);
     return CTL_USAGE;
-}
-
-struct addressed {
-    struct address *address;
-    ctl_task *task;
-};
-
-static enum ctl_exit run_task(const struct ctl *ctl, const struct idem_config *config,
-                              void *arg) {
-    const struct addressed *addressed = arg;
-    enum ctl_exit result = address_resolve(addressed->address, config);
-    return result == CTL_OK ? addressed->task(ctl, config, addressed->address) : result;
-}
-
-enum ctl_exit address_run(const struct ctl *ctl, struct address *address,
-                          const char *usage, ctl_task *task) {
-    struct addressed addressed = {address, task};
-    if (address->sample.help) {
-        (void)fputs(usage, stdout);
-        return CTL_OK;
-    }
-    return ctl_with_config(ctl, run_task, &addressed);
 }
 
 void address_describe(const struct address *address, struct json_object *report) {

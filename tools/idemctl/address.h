@@ -7,8 +7,6 @@
 
 #include <idem/identity.h>
 
-#define ADDRESS_INSTANCES_MAX 32
-
 struct address {
     struct sample sample;
     /* What is left of the command line: RULE KEY..., or a digest; borrowed from argv. */
@@ -17,27 +15,37 @@ struct address {
     const char *principal;
     const char *by[IDEM_EXTRACTORS_MAX];
     size_t by_count;
-    const char *instances[ADDRESS_INSTANCES_MAX]; /* names that the user knows */
-    size_t instance_count;
-    bool yes;
 
     /* Set by address_resolve. */
     const struct idem_rule *rule; /* NULL: only the digest is known */
     struct idem_digest digest;    /* of the record: of a number, its producer's */
 };
 
-/* Reads the command line; --instance and --yes only where they are asked for. address_fini in any case. */
-enum ctl_exit address_parse(struct address *address, int argc, char **argv,
-                            bool takes_instances, bool takes_yes);
+/* Rows of a getopt table. */
+enum {
+    ADDRESS_PRINCIPAL = SAMPLE_OPTIONS_END,
+    ADDRESS_BY,
+    ADDRESS_OPTIONS_END,
+};
+#define ADDRESS_OPTIONS                                                                  \
+    SAMPLE_LONG_OPTIONS, {"principal", required_argument, NULL, ADDRESS_PRINCIPAL}, {    \
+        "by", required_argument, NULL, ADDRESS_BY                                        \
+    }
+
+void address_init(struct address *address);
 void address_fini(struct address *address);
+/* False: the option is none of these, or its value is not right, which has been said. */
+bool address_take(struct address *address, int option, const char *value);
+/* When all options have been taken: what is left names the key. */
+bool address_settle(struct address *address, const char *command, int count,
+                    char **words);
+
+/* One more value of an option that may be repeated; false: there are too many, which has been said. */
+bool address_add(const char **list, size_t *count, size_t most, const char *option,
+                 const char *value);
 
 /* Finds the digest by the configuration's rules, or says why there is none. */
 enum ctl_exit address_resolve(struct address *address, const struct idem_config *config);
-
-/* What a command is that deals with one record: its line is read, the digest found, and the task run with the
- * address as its argument. */
-enum ctl_exit address_run(const struct ctl *ctl, struct address *address,
-                          const char *usage, ctl_task *task);
 
 /* rule and digest, as members of a report. */
 void address_describe(const struct address *address, struct json_object *report);

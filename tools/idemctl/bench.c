@@ -4,14 +4,11 @@
  * The keys are digests of a secret that is drawn for the run, so they meet no others; they are forgotten at the end,
  * and expire soon where that could not be done. An embedded store belongs to one program: in its place a
  * scratch store beside it, on the same disk and with the same parameters, is measured and removed. */
-#define _GNU_SOURCE /* getopt_long */
-
 #include "progress.h"
 #include "store.h"
 
 #include <idem/clock.h>
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <sodium.h>
@@ -43,7 +40,6 @@ struct bench {
     uint64_t seconds;
     uint64_t depth;
     bool relaxed;
-    bool help;
     struct idem_store *store;
     char *scratch; /* owned: the path of a store that is removed again; NULL: none */
     char *url;     /* owned: of what is measured */
@@ -318,7 +314,7 @@ static enum ctl_exit open_measured(struct bench *bench,
     own.store.url = bench->url;
     randombytes_buf(&bench->secret, sizeof bench->secret);
     randombytes_buf(&bench->owner, sizeof bench->owner);
-    return store_open(&own, true, &bench->store);
+    return store_open_scratch(&own, &bench->store);
 }
 
 static enum ctl_exit run(const struct ctl *ctl, const struct idem_config *config,
@@ -343,7 +339,8 @@ static enum ctl_exit run(const struct ctl *ctl, const struct idem_config *config
     return result;
 }
 
-static bool take(struct bench *bench, int option, const char *value) {
+static bool take(void *arg, int option, const char *value) {
+    struct bench *bench = arg;
     switch (option) {
     case 's':
         return ctl_parse_count("--seconds", value, 1, 3600, &bench->seconds);
@@ -352,36 +349,18 @@ static bool take(struct bench *bench, int option, const char *value) {
     case 'r':
         bench->relaxed = true;
         return true;
-    case 'h':
-        bench->help = true;
-        return true;
     default:
         return false;
     }
 }
 
-static enum ctl_exit parse(struct bench *bench, int argc, char **argv) {
-    static const struct option options[] = {
-        {"seconds", required_argument, NULL, 's'},
-        {"depth", required_argument, NULL, 'd'},
-        {"relaxed", no_argument, NULL, 'r'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        if (!take(bench, option, optarg)) {
-            return CTL_USAGE;
-        }
-    }
-    if (optind < argc) {
-        ctl_complain("%s is no option of bench", argv[optind]);
-        return CTL_USAGE;
-    }
-    return CTL_OK;
-}
-
 enum ctl_exit ctl_bench(const struct ctl *ctl, int argc, char **argv) {
+    static const struct option options[] = {{"seconds", required_argument, NULL, 's'},
+                                            {"depth", required_argument, NULL, 'd'},
+                                            {"relaxed", no_argument, NULL, 'r'},
+                                            CTL_OPTIONS_END};
+    static const struct ctl_line line = {
+        .help = help, .letters = "h", .options = options, .take = take, .run = run};
     struct bench *bench = calloc(1, sizeof *bench);
     if (bench == NULL) {
         ctl_complain("out of memory");
@@ -389,12 +368,7 @@ enum ctl_exit ctl_bench(const struct ctl *ctl, int argc, char **argv) {
     }
     bench->seconds = 5;
     bench->depth = 64;
-    enum ctl_exit result = parse(bench, argc, argv);
-    if (result == CTL_OK && bench->help) {
-        (void)fputs(help, stdout);
-    } else if (result == CTL_OK) {
-        result = ctl_with_config(ctl, run, bench);
-    }
+    enum ctl_exit result = ctl_run(ctl, &line, bench, argc, argv);
     free(bench->url);
     free(bench->scratch);
     free(bench);

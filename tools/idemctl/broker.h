@@ -5,7 +5,6 @@
 
 #include "command.h"
 
-#include <getopt.h>
 #include <mosquitto.h>
 
 struct broker_options {
@@ -27,17 +26,21 @@ enum {
 };
 #define BROKER_OPTIONS                                                                   \
     {"mqtt", required_argument, NULL, BROKER_OPTION_MQTT},                               \
-        {"user", required_argument, NULL, BROKER_OPTION_USER},                           \
+        {"mqtt-user", required_argument, NULL, BROKER_OPTION_USER},                      \
         {"password-file", required_argument, NULL, BROKER_OPTION_PASSWORD_FILE},         \
         {"password-env", required_argument, NULL, BROKER_OPTION_PASSWORD_ENV},           \
         {"cafile", required_argument, NULL, BROKER_OPTION_CA_FILE}, {                    \
         "protocol-version", required_argument, NULL, 'V'                                 \
     }
-#define BROKER_HELP                                                                      \
+/* The shorter form, where --user is not the publisher of a message. */
+#define BROKER_USER_OPTION                                                               \
+    { "user", required_argument, NULL, BROKER_OPTION_USER }
+#define BROKER_HELP_WITH(user)                                                           \
     "      --mqtt HOST[:PORT]    a Mosquitto with the plugin; [ADDRESS]:PORT for IPv6\n" \
-    "      --user NAME           with --password-file FILE or --password-env VARIABLE\n" \
+    "      " user "with --password-file FILE or --password-env VARIABLE\n"               \
     "      --cafile FILE         TLS: who vouches for the broker\n"                      \
     "  -V, --protocol-version N  5 (the default) or 311\n"
+#define BROKER_HELP BROKER_HELP_WITH("--user NAME           ")
 
 void broker_options_init(struct broker_options *options);
 void broker_options_fini(struct broker_options *options);

@@ -4,6 +4,9 @@
 
 #include <stdio.h>
 
+static const char help[] = "usage: idemctl -c CONFIG check\n\n"
+                           "Reads the configuration as the programs do.\n";
+
 static void warn(void *arg, const char *text) {
     (void)arg;
     (void)fprintf(stderr, "warning: %s\n", text);
@@ -18,32 +21,20 @@ enum ctl_exit ctl_load(const struct ctl *ctl, struct idem_config *config) {
     return CTL_OK;
 }
 
-enum ctl_exit ctl_with_config(const struct ctl *ctl, ctl_task *task, void *arg) {
-    struct idem_config config;
-    enum ctl_exit result = ctl_load(ctl, &config);
-    if (result == CTL_OK) {
-        result = task(ctl, &config, arg);
-    }
-    idem_config_fini(&config);
-    return result;
+static enum ctl_exit report(const struct ctl *ctl, const struct idem_config *config,
+                            void *arg) {
+    struct json_object *report = json_object_new_object();
+    (void)arg;
+    ctl_add(report, "config", config->path);
+    ctl_add(report, "result", "ok");
+    ctl_add_count(report, "rules", config->rules.count);
+    ctl_print(ctl, report);
+    return CTL_OK;
 }
 
 enum ctl_exit ctl_check(const struct ctl *ctl, int argc, char **argv) {
-    struct idem_config config;
-    if (argc > 1) {
-        ctl_complain("check takes no arguments; %s is one", argv[1]);
-        return CTL_USAGE;
-    }
-    enum ctl_exit result = ctl_load(ctl, &config);
-    if (result == CTL_OK) {
-        struct json_object *report = json_object_new_object();
-        (void)json_object_object_add(report, "config",
-                                     json_object_new_string(config.path));
-        (void)json_object_object_add(report, "result", json_object_new_string("ok"));
-        (void)json_object_object_add(report, "rules",
-                                     json_object_new_int64((int64_t)config.rules.count));
-        ctl_print(ctl, report);
-    }
-    idem_config_fini(&config);
-    return result;
+    static const struct option options[] = {CTL_OPTIONS_END};
+    static const struct ctl_line line = {
+        .help = help, .letters = "h", .options = options, .run = report};
+    return ctl_run(ctl, &line, NULL, argc, argv);
 }

@@ -5,6 +5,7 @@
 
 #include <idem/config.h>
 
+#include <getopt.h>
 #include <json-c/json.h>
 #include <stdbool.h>
 
@@ -17,6 +18,7 @@ enum ctl_exit {
     CTL_NOT_FOUND = 4, /* nothing is recorded for the key */
     CTL_BUSY = 5,      /* a running program holds the embedded store */
     CTL_DECLINED = 6,  /* the answer to the question was no, or nobody could be asked */
+    CTL_SILENT = 7, /* a running program that was named did not answer, or refused to */
 };
 
 struct ctl {
@@ -43,14 +45,36 @@ enum ctl_exit ctl_lookup(const struct ctl *ctl, int argc, char **argv);
 enum ctl_exit ctl_purge(const struct ctl *ctl, int argc, char **argv);
 enum ctl_exit ctl_stats(const struct ctl *ctl, int argc, char **argv);
 
+/* What runs once the command line has been read. */
+typedef enum ctl_exit ctl_task(const struct ctl *ctl, const struct idem_config *config,
+                               void *arg);
+
+/* The options of a command, and what it does. */
+struct ctl_line {
+    const char *help;             /* what --help prints */
+    const char *letters;          /* of its options, as getopt wants them, with h */
+    const struct option *options; /* ended by CTL_OPTIONS_END */
+    /* Takes one of them; false: its value is not right, and that has been said. NULL: there are none. */
+    bool (*take)(void *arg, int option, const char *value);
+    /* All have been taken, and these words are left over; false: not right, and said. NULL: there may be none;
+     * stray, or NULL, is what is said to one besides. */
+    bool (*settle)(void *arg, int count, char **words);
+    const char *stray;
+    bool unconfigured; /* it needs no configuration: run gets NULL */
+    ctl_task *run;
+};
+#define CTL_OPTIONS_END                                                                  \
+    {"help", no_argument, NULL, 'h'}, {                                                  \
+        NULL, 0, NULL, 0                                                                 \
+    }
+
+/* Reads the line, loads the configuration and runs the command; or prints its help. argv[0] is its name. */
+enum ctl_exit ctl_run(const struct ctl *ctl, const struct ctl_line *line, void *arg,
+                      int argc, char **argv);
+
 /* Loads the configuration, warnings to standard error; prints why where it is refused. The caller calls
  * idem_config_fini in any case. */
 enum ctl_exit ctl_load(const struct ctl *ctl, struct idem_config *config);
-
-/* Loads it, and runs what needs it. */
-typedef enum ctl_exit ctl_task(const struct ctl *ctl, const struct idem_config *config,
-                               void *arg);
-enum ctl_exit ctl_with_config(const struct ctl *ctl, ctl_task *task, void *arg);
 
 /* "idemctl: TEXT" on standard error. */
 void ctl_complain(const char *format, ...) IDEM_PRINTF(1, 2);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * idemctl explain: which rule takes a message, what its key is, and what would be done with it now. */
 #include "sample.h"
+#include "store.h"
 
 #include <idem/clock.h>
 #include <idem/identity.h>
-#include <idem/store.h>
 #include <idem/verdict.h>
 
 #include <inttypes.h>
@@ -21,6 +21,8 @@ static const char help[] =
     "      --correlation-id ID   --message-id ID    --queue NAME  --amqp  an AMQP "
     "message\n"
     "      --no-store            do not look into the store\n";
+
+enum { NO_STORE = SAMPLE_OPTIONS_END };
 
 /* Key values are bytes; what is not printable is shown as \xNN. */
 static void printable(struct idem_span value, char *out, size_t size) {
@@ -91,56 +93,26 @@ static void add_ttl(struct json_object *report, const struct idem_rule *rule,
     ctl_add(report, "ttl", text);
 }
 
-struct looked_up {
-    enum idem_code code;
-    struct idem_record record;
-    uint8_t state[IDEM_SEQUENCE_STATE_MAX]; /* of a sequence */
-};
-
-static void note(void *arg, const struct idem_answer *answer) {
-    struct looked_up *found = arg;
-    found->code = answer->code;
-    if (answer->code == IDEM_OK) {
-        found->record = answer->record;
-        found->record.result = idem_span_of(NULL, 0); /* borrowed, and not shown, */
-        if (answer->record.state == IDEM_RECORD_SEQUENCE &&
-            answer->record.result.len <= sizeof found->state) { /* but for this */
-            found->record.result = idem_span_of(found->state, answer->record.result.len);
-            memcpy(found->state, answer->record.result.data, answer->record.result.len);
-        }
-    } else {
-        found->record.state = IDEM_RECORD_NONE;
-    }
-}
-
-/* A store that is not there yet holds no keys: the broker creates it when it starts. */
+/* What the store has now. */
 static enum ctl_exit look_up(const struct idem_config *config,
-                             const struct idem_digest *digest, struct looked_up *found) {
+                             const struct idem_digest *digest, int64_t now_ms,
+                             struct store_found *found) {
     struct idem_store *store = NULL;
-    struct idem_error error = IDEM_ERROR_INIT;
-    struct idem_store_options options = {
-        .url = config->store.url, .read_only = true, .secret = &config->rules.secret};
-    memset(found, 0, sizeof *found);
-    if (idem_store_open(&store, &options, &error) != IDEM_OK) {
-        ctl_complain("%s", error.text);
-        return CTL_STORE;
+    enum ctl_exit result = store_open(config, false, &store);
+    if (result == CTL_OK) {
+        result = store_look_up(store, digest, now_ms, found);
     }
-    idem_store_lookup(store, digest, idem_clock_wall_ms(), note, found);
     idem_store_close(store);
-    if (found->code != IDEM_OK && found->code != IDEM_ERR_NOT_FOUND) {
-        ctl_complain("store: %s", idem_code_text(found->code));
-        return CTL_STORE;
-    }
-    return CTL_OK;
+    return result;
 }
 
 static enum idem_reason reason_now(const struct idem_record *record,
-                                   const struct idem_identity *identity) {
+                                   const struct idem_identity *identity, int64_t now_ms) {
     if (record->state == IDEM_RECORD_NONE) {
         return IDEM_REASON_NEW;
     }
     if (record->state == IDEM_RECORD_PENDING) {
-        return IDEM_REASON_IN_FLIGHT;
+        return now_ms < record->until_ms ? IDEM_REASON_IN_FLIGHT : IDEM_REASON_IN_DOUBT;
     }
     bool differ = identity->has_fingerprint && record->has_fingerprint &&
                   !idem_digest_equal(&identity->fingerprint, &record->fingerprint);
@@ -158,24 +130,14 @@ static void add_verdict(struct json_object *report, const struct idem_rule *rule
     ctl_add(report, "verdict", text);
 }
 
-static void add_record(struct json_object *report, const struct idem_record *record) {
-    switch (record->state) {
-    case IDEM_RECORD_NONE:
-        ctl_add(report, "store", "nothing recorded");
-        return;
-    case IDEM_RECORD_PENDING:
-        ctl_add(report, "store", "pending");
-        break;
-    case IDEM_RECORD_DONE:
-        ctl_add(report, "store", "done");
-        break;
-    case IDEM_RECORD_SEQUENCE:
-        ctl_add(report, "store", "sequence");
-        break;
+static void add_record(struct json_object *report, const struct idem_record *record,
+                       int64_t now_ms) {
+    ctl_add(report, "store", store_state_text(record, now_ms));
+    if (record->state != IDEM_RECORD_NONE) {
+        bool pending = record->state == IDEM_RECORD_PENDING;
+        ctl_add_time(report, "first_seen", record->first_seen_ms);
+        ctl_add_time(report, pending ? "lease_until" : "expires", record->until_ms);
     }
-    ctl_add_time(report, "first_seen", record->first_seen_ms);
-    ctl_add_time(report, record->state == IDEM_RECORD_PENDING ? "lease_until" : "expires",
-                 record->until_ms);
 }
 
 static void add_number(struct json_object *report, const char *name, uint64_t value) {
@@ -289,7 +251,8 @@ static enum ctl_exit explain_keyed(const struct idem_config *config,
                                    struct json_object *report) {
     struct idem_identity identity;
     struct idem_key_part parts[IDEM_EXTRACTORS_MAX];
-    struct looked_up found;
+    struct store_found found;
+    int64_t now_ms = idem_clock_wall_ms();
     char text[1024];
     size_t count = 0;
     idem_identify(&identity, rule, &config->rules.secret, &sample->message, workspace,
@@ -310,15 +273,15 @@ static enum ctl_exit explain_keyed(const struct idem_config *config,
     }
     bool numbered = identity.number.present;
     enum ctl_exit result =
-        look_up(config, numbered ? &identity.producer : &identity.digest, &found);
+        look_up(config, numbered ? &identity.producer : &identity.digest, now_ms, &found);
     if (result != CTL_OK) {
         return result;
     }
-    add_record(report, &found.record);
+    add_record(report, &found.record, now_ms);
     if (numbered) {
         return add_sequence(report, rule, &identity, &found.record);
     }
-    add_verdict(report, rule, reason_now(&found.record, &identity));
+    add_verdict(report, rule, reason_now(&found.record, &identity, now_ms));
     return CTL_OK;
 }
 
@@ -350,28 +313,43 @@ static enum ctl_exit explain(const struct idem_config *config,
     return result;
 }
 
-enum ctl_exit ctl_explain(const struct ctl *ctl, int argc, char **argv) {
-    struct sample sample;
-    struct idem_config config;
-    enum ctl_exit result = sample_parse(&sample, argc, argv);
-    if (result == CTL_OK && sample.help) {
-        (void)fputs(help, stdout);
-        sample_fini(&sample);
-        return CTL_OK;
-    }
-    if (result == CTL_OK && sample.message.topic.len == 0) {
+static bool take(void *arg, int option, const char *value) {
+    struct sample *sample = arg;
+    sample->no_store |= option == NO_STORE;
+    return option == NO_STORE || sample_take(sample, option, value);
+}
+
+static bool settle(void *arg, int count, char **words) {
+    struct sample *sample = arg;
+    if (count > 0) {
+        ctl_complain("%s is no option of explain", words[0]);
+    } else if (sample->message.topic.len == 0) {
         ctl_complain("explain needs the message's topic: -t TOPIC");
-        result = CTL_USAGE;
     }
-    if (result == CTL_OK) {
-        result = ctl_load(ctl, &config);
-        if (result == CTL_OK) {
-            struct json_object *report = json_object_new_object();
-            result = explain(&config, &sample, report);
-            ctl_print(ctl, report);
-        }
-        idem_config_fini(&config);
-    }
+    sample_settle(sample);
+    return count == 0 && sample->message.topic.len > 0;
+}
+
+static enum ctl_exit run(const struct ctl *ctl, const struct idem_config *config,
+                         void *arg) {
+    struct json_object *report = json_object_new_object();
+    enum ctl_exit result = explain(config, arg, report);
+    ctl_print(ctl, report);
+    return result;
+}
+
+enum ctl_exit ctl_explain(const struct ctl *ctl, int argc, char **argv) {
+    static const struct option options[] = {
+        SAMPLE_LONG_OPTIONS, {"no-store", no_argument, NULL, NO_STORE}, CTL_OPTIONS_END};
+    static const struct ctl_line line = {.help = help,
+                                         .letters = SAMPLE_SHORT_OPTIONS,
+                                         .options = options,
+                                         .take = take,
+                                         .settle = settle,
+                                         .run = run};
+    struct sample sample;
+    sample_init(&sample);
+    enum ctl_exit result = ctl_run(ctl, &line, &sample, argc, argv);
     sample_fini(&sample);
     return result;
 }

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT
  * idemctl export: all that a store knows, as a file. */
-#define _GNU_SOURCE /* getopt_long */
-
 #include "progress.h"
 #include "store.h"
 
@@ -10,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +23,6 @@ struct exporting {
     char *part;       /* owned: written first, and renamed when it is whole */
     FILE *file;
     bool yes;
-    bool help;
     struct idem_export *stream;
     struct progress progress;
     uint64_t records;
@@ -164,39 +160,34 @@ static enum ctl_exit run(const struct ctl *ctl, const struct idem_config *config
     return result;
 }
 
-static enum ctl_exit parse(struct exporting *exporting, int argc, char **argv) {
-    static const struct option options[] = {
-        {"yes", no_argument, NULL, 'y'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-    while ((option = getopt_long(argc, argv, "yh", options, NULL)) != -1) {
-        if (option == '?') {
-            return CTL_USAGE;
-        }
-        exporting->yes |= option == 'y';
-        exporting->help |= option == 'h';
-    }
-    if (!exporting->help && argc - optind != 1) {
+static bool take(void *arg, int option, const char *value) {
+    struct exporting *exporting = arg;
+    (void)value;
+    exporting->yes = option == 'y';
+    return true;
+}
+
+static bool take_file(void *arg, int count, char **words) {
+    struct exporting *exporting = arg;
+    if (count != 1) {
         ctl_complain("export needs one file, or - for standard output");
-        return CTL_USAGE;
+        return false;
     }
-    exporting->path = argv[optind];
-    return CTL_OK;
+    exporting->path = words[0];
+    return true;
 }
 
 enum ctl_exit ctl_export(const struct ctl *ctl, int argc, char **argv) {
+    static const struct option options[] = {{"yes", no_argument, NULL, 'y'},
+                                            CTL_OPTIONS_END};
+    static const struct ctl_line line = {.help = help,
+                                         .letters = "yh",
+                                         .options = options,
+                                         .take = take,
+                                         .settle = take_file,
+                                         .run = run};
     struct exporting exporting = {.code = IDEM_OK};
-    enum ctl_exit result = parse(&exporting, argc, argv);
-    if (result != CTL_OK) {
-        return result;
-    }
-    if (exporting.help) {
-        (void)fputs(help, stdout);
-        return CTL_OK;
-    }
-    result = ctl_with_config(ctl, run, &exporting);
+    enum ctl_exit result = ctl_run(ctl, &line, &exporting, argc, argv);
     free(exporting.part);
     return result;
 }

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT
  * idemctl exporter: a broker's figures as metrics for Prometheus. */
-#define _GNU_SOURCE /* getopt_long */
-
 #include "broker.h"
 #include "live.h"
 #include "metrics.h"
@@ -32,7 +30,6 @@ struct exporter {
     struct evhttp *http;
     char address[64];
     uint16_t port;
-    bool help;
 };
 
 static void take(void *arg, const struct mosquitto_message *message,
@@ -112,57 +109,62 @@ static void serve(struct exporter *exporter) {
     }
 }
 
-static enum ctl_exit read_options(struct exporter *exporter, int argc, char **argv) {
-    static const struct option options[] = {
-        BROKER_OPTIONS,
-        {"listen", required_argument, NULL, 'l'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-    (void)live_address(exporter->address, sizeof exporter->address, &exporter->port,
-                       "127.0.0.1:9478");
-    while ((option = getopt_long(argc, argv, "V:h", options, NULL)) != -1) {
-        if (option == 'h') {
-            exporter->help = true;
-        } else if (option == 'l') {
-            if (!live_address(exporter->address, sizeof exporter->address,
-                              &exporter->port, optarg)) {
-                ctl_complain("--listen %s: it is ADDRESS:PORT", optarg);
-                return CTL_USAGE;
-            }
-        } else if (!broker_option(&exporter->options, option, optarg)) {
-            return CTL_USAGE;
-        }
+static bool take_option(void *arg, int option, const char *value) {
+    struct exporter *exporter = arg;
+    if (option != 'l') {
+        return broker_option(&exporter->options, option, value);
     }
-    if (!exporter->help && (optind < argc || exporter->options.port == 0)) {
-        ctl_complain(optind < argc ? "%s is no option of exporter"
-                                   : "%sname the broker by --mqtt HOST",
-                     optind < argc ? argv[optind] : "");
-        return CTL_USAGE;
+    if (!live_address(exporter->address, sizeof exporter->address, &exporter->port,
+                      value)) {
+        ctl_complain("--listen %s: it is ADDRESS:PORT", value);
+        return false;
     }
-    return CTL_OK;
+    return true;
+}
+
+static bool settle(void *arg, int count, char **words) {
+    const struct exporter *exporter = arg;
+    if (count > 0 || exporter->options.port == 0) {
+        ctl_complain(count > 0 ? "%s is no option of exporter"
+                               : "%sname the broker by --mqtt HOST",
+                     count > 0 ? words[0] : "");
+        return false;
+    }
+    return true;
+}
+
+static enum ctl_exit run(const struct ctl *ctl, const struct idem_config *config,
+                         void *arg) {
+    static const char *const filters[] = {LIVE_FIGURES "#", NULL};
+    struct exporter *exporter = arg;
+    (void)ctl;
+    (void)config;
+    broker_catch_signals();
+    bool open =
+        broker_open(&exporter->broker, &exporter->options, filters, take, exporter) &&
+        listen_at(exporter);
+    if (open) {
+        serve(exporter);
+    }
+    broker_close(&exporter->broker);
+    return open ? CTL_OK : CTL_REFUSED;
 }
 
 enum ctl_exit ctl_exporter(const struct ctl *ctl, int argc, char **argv) {
-    static const char *const filters[] = {LIVE_FIGURES "#", NULL};
-    struct exporter exporter = {.port = 0};
-    (void)ctl;
+    static const struct option options[] = {BROKER_OPTIONS,
+                                            BROKER_USER_OPTION,
+                                            {"listen", required_argument, NULL, 'l'},
+                                            CTL_OPTIONS_END};
+    static const struct ctl_line line = {.help = help,
+                                         .letters = "V:h",
+                                         .options = options,
+                                         .take = take_option,
+                                         .settle = settle,
+                                         .unconfigured = true,
+                                         .run = run};
+    struct exporter exporter = {.address = "127.0.0.1", .port = 9478};
     broker_options_init(&exporter.options);
-    enum ctl_exit result = read_options(&exporter, argc, argv);
-    if (result == CTL_OK && exporter.help) {
-        (void)fputs(help, stdout);
-    } else if (result == CTL_OK) {
-        broker_catch_signals();
-        bool open =
-            broker_open(&exporter.broker, &exporter.options, filters, take, &exporter) &&
-            listen_at(&exporter);
-        result = open ? CTL_OK : CTL_REFUSED;
-        if (open) {
-            serve(&exporter);
-        }
-        broker_close(&exporter.broker);
-    }
+    enum ctl_exit result = ctl_run(ctl, &line, &exporter, argc, argv);
     if (exporter.http != NULL) {
         evhttp_free(exporter.http);
     }

@@ -53,12 +53,29 @@ static void warn_of_memories(const struct idem_config *config) {
     }
 }
 
-static enum ctl_exit forget(const struct ctl *ctl, const struct idem_config *config,
-                            void *arg) {
-    const struct address *address = arg;
+struct forget {
+    struct address address;
+    bool yes;
+};
+
+/* A broker that holds the store can do it itself. */
+static void name_command(const char *hex) {
+    ctl_complain("or let the broker forget it, where it has mqtt.control: full: "
+                 "mosquitto_rr -q 1 -t '$CONTROL/idem/v1' -e '$CONTROL/idem/v1/response' "
+                 "-m '{\"commands\":[{\"command\":\"forgetKey\",\"digest\":\"%s\"}]}'",
+                 hex);
+}
+
+static enum ctl_exit run(const struct ctl *ctl, const struct idem_config *config,
+                         void *arg) {
+    struct forget *forget = arg;
+    struct address *address = &forget->address;
     struct store_found found = {.answered = false};
     char hex[IDEM_DIGEST_HEX_SIZE];
-    enum ctl_exit result = look_up(config, address, &found);
+    enum ctl_exit result = address_resolve(address, config);
+    if (result == CTL_OK) {
+        result = look_up(config, address, &found);
+    }
     if (result != CTL_OK) {
         return result;
     }
@@ -68,11 +85,14 @@ static enum ctl_exit forget(const struct ctl *ctl, const struct idem_config *con
         return CTL_NOT_FOUND;
     }
     result = store_try_to_write(config);
+    if (result == CTL_BUSY) {
+        name_command(hex);
+    }
     if (result != CTL_OK) {
         return result;
     }
     const char *state = store_state_text(&found.record, idem_clock_wall_ms());
-    if (!ctl_confirm(address->yes,
+    if (!ctl_confirm(forget->yes,
                      "forget %s (%s); the next copy of it is delivered as new", hex,
                      found.code == IDEM_OK ? state : "unreadable")) {
         return CTL_DECLINED;
@@ -88,12 +108,29 @@ static enum ctl_exit forget(const struct ctl *ctl, const struct idem_config *con
     return result;
 }
 
+static bool take(void *arg, int option, const char *value) {
+    struct forget *forget = arg;
+    forget->yes |= option == 'y';
+    return option == 'y' || address_take(&forget->address, option, value);
+}
+
+static bool settle(void *arg, int count, char **words) {
+    struct forget *forget = arg;
+    return address_settle(&forget->address, "forget", count, words);
+}
+
 enum ctl_exit ctl_forget(const struct ctl *ctl, int argc, char **argv) {
-    struct address address;
-    enum ctl_exit result = address_parse(&address, argc, argv, false, true);
-    if (result == CTL_OK) {
-        result = address_run(ctl, &address, help, forget);
-    }
-    address_fini(&address);
+    static const struct option options[] = {
+        ADDRESS_OPTIONS, {"yes", no_argument, NULL, 'y'}, CTL_OPTIONS_END};
+    static const struct ctl_line line = {.help = help,
+                                         .letters = SAMPLE_SHORT_OPTIONS "y",
+                                         .options = options,
+                                         .take = take,
+                                         .settle = settle,
+                                         .run = run};
+    struct forget forget = {.yes = false};
+    address_init(&forget.address);
+    enum ctl_exit result = ctl_run(ctl, &line, &forget, argc, argv);
+    address_fini(&forget.address);
     return result;
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * idemctl import: takes over what an export holds. The file is read to its end first: what is damaged, cut off or
  * none of Idem's is refused before the store is touched. */
-#define _GNU_SOURCE /* getopt_long */
-
 #include "progress.h"
 #include "store.h"
 
@@ -10,7 +8,6 @@
 #include <idem/transfer.h>
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,7 +25,6 @@ struct importing {
     const char *path; /* "-": standard input */
     FILE *file;
     bool check;
-    bool help;
     struct idem_store *store;
     struct progress progress;
     uint64_t size;
@@ -210,39 +206,34 @@ static enum ctl_exit run(const struct ctl *ctl, const struct idem_config *config
                                                  : result;
 }
 
-static enum ctl_exit parse(struct importing *importing, int argc, char **argv) {
-    static const struct option options[] = {
-        {"check", no_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        if (option == '?') {
-            return CTL_USAGE;
-        }
-        importing->check |= option == 'c';
-        importing->help |= option == 'h';
-    }
-    if (!importing->help && argc - optind != 1) {
+static bool take(void *arg, int option, const char *value) {
+    struct importing *importing = arg;
+    (void)value;
+    importing->check = option == 'c';
+    return true;
+}
+
+static bool take_file(void *arg, int count, char **words) {
+    struct importing *importing = arg;
+    if (count != 1) {
         ctl_complain("import needs one file, or - for standard input");
-        return CTL_USAGE;
+        return false;
     }
-    importing->path = argv[optind];
-    return CTL_OK;
+    importing->path = words[0];
+    return true;
 }
 
 enum ctl_exit ctl_import(const struct ctl *ctl, int argc, char **argv) {
+    static const struct option options[] = {{"check", no_argument, NULL, 'c'},
+                                            CTL_OPTIONS_END};
+    static const struct ctl_line line = {.help = help,
+                                         .letters = "h",
+                                         .options = options,
+                                         .take = take,
+                                         .settle = take_file,
+                                         .run = run};
     struct importing importing = {.code = IDEM_OK};
-    enum ctl_exit result = parse(&importing, argc, argv);
-    if (result != CTL_OK) {
-        return result;
-    }
-    if (importing.help) {
-        (void)fputs(help, stdout);
-        return CTL_OK;
-    }
-    result = ctl_with_config(ctl, run, &importing);
+    enum ctl_exit result = ctl_run(ctl, &line, &importing, argc, argv);
     if (importing.file != NULL) {
         (void)fclose(importing.file);
     }

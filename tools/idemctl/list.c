@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * idemctl list: what a store holds, one record a line, as it is read. */
-#define _GNU_SOURCE /* getopt_long */
-
 #include "record.h"
 
 #include <idem/clock.h>
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,7 +26,6 @@ struct list {
     int64_t now_ms;
     uint64_t printed;
     bool failed; /* to write */
-    bool help;
 };
 
 static bool is_wanted(const struct list *list, const struct idem_record *record) {
@@ -89,7 +85,8 @@ static bool take_state(struct list *list, const char *value) {
     return false;
 }
 
-static bool take(struct list *list, int option, const char *value) {
+static bool take(void *arg, int option, const char *value) {
+    struct list *list = arg;
     switch (option) {
     case 's':
         return take_state(list, value);
@@ -103,36 +100,9 @@ static bool take(struct list *list, int option, const char *value) {
             return false;
         }
         return true;
-    case 'h':
-        list->help = true;
-        return true;
     default:
         return false;
     }
-}
-
-static enum ctl_exit parse(struct list *list, int argc, char **argv) {
-    static const struct option options[] = {
-        {"state", required_argument, NULL, 's'},
-        {"limit", required_argument, NULL, 'n'},
-        {"expiring-within", required_argument, NULL, 'w'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        if (!take(list, option, optarg)) {
-            return CTL_USAGE;
-        }
-    }
-    if (optind < argc) {
-        ctl_complain(
-            "%s is no option of list; a store knows no keys, only their digests: "
-            "lookup finds one",
-            argv[optind]);
-        return CTL_USAGE;
-    }
-    return CTL_OK;
 }
 
 static enum ctl_exit list_all(const struct ctl *ctl, const struct idem_config *config,
@@ -150,14 +120,18 @@ static enum ctl_exit list_all(const struct ctl *ctl, const struct idem_config *c
 }
 
 enum ctl_exit ctl_list(const struct ctl *ctl, int argc, char **argv) {
+    static const struct option options[] = {
+        {"state", required_argument, NULL, 's'},
+        {"limit", required_argument, NULL, 'n'},
+        {"expiring-within", required_argument, NULL, 'w'},
+        CTL_OPTIONS_END};
+    static const struct ctl_line line = {
+        .help = help,
+        .letters = "h",
+        .options = options,
+        .take = take,
+        .stray = "a store knows no keys, only their digests: lookup finds one",
+        .run = list_all};
     struct list list = {.limit = 0};
-    enum ctl_exit result = parse(&list, argc, argv);
-    if (result != CTL_OK) {
-        return result;
-    }
-    if (list.help) {
-        (void)fputs(help, stdout);
-        return CTL_OK;
-    }
-    return ctl_with_config(ctl, list_all, &list);
+    return ctl_run(ctl, &line, &list, argc, argv);
 }

@@ -52,6 +52,11 @@ void live_source_fini(struct live_source *source) {
     free(source->token);
 }
 
+bool live_is_option(int option) {
+    return option == 'V' ||
+           (option >= BROKER_OPTION_MQTT && option <= LIVE_OPTION_TOKEN_FILE);
+}
+
 bool live_option(struct live_source *source, int option, const char *value) {
     switch (option) {
     case LIVE_OPTION_HTTP:
@@ -64,7 +69,12 @@ bool live_option(struct live_source *source, int option, const char *value) {
     }
 }
 
-bool live_source_named(const struct live_source *source) {
+bool live_source_settle(const struct live_source *source, const char *command, int count,
+                        char **words) {
+    if (count > 0) {
+        ctl_complain("%s is no option of %s", words[0], command);
+        return false;
+    }
     bool one = (source->url != NULL) != (source->broker.port != 0);
     if (!one) {
         ctl_complain("name a broker by --mqtt HOST, or a bridge by --http URL");
@@ -122,16 +132,23 @@ static bool start(struct get *get, const struct live_source *source, const char 
     return evhttp_make_request(get->connection, request, EVHTTP_REQ_GET, path) == 0;
 }
 
-static struct json_object *parse(const struct get *get) {
+struct json_object *live_parse(const void *bytes, size_t size) {
     struct json_tokener *tokener =
-        get->body != NULL ? json_tokener_new_ex(DEPTH_MAX) : NULL;
+        size <= BODY_MAX ? json_tokener_new_ex(DEPTH_MAX) : NULL;
     struct json_object *json =
-        tokener != NULL ? json_tokener_parse_ex(tokener, get->body, (int)get->size)
-                        : NULL;
+        tokener != NULL ? json_tokener_parse_ex(tokener, bytes, (int)size) : NULL;
     if (tokener != NULL) {
         json_tokener_free(tokener);
     }
     return json;
+}
+
+const char *live_text(struct json_object *object, const char *name) {
+    struct json_object *value = NULL;
+    return json_object_object_get_ex(object, name, &value) &&
+                   json_object_is_type(value, json_type_string)
+               ? json_object_get_string(value)
+               : "";
 }
 
 struct json_object *live_get(const struct live_source *source, const char *path,
@@ -144,9 +161,12 @@ struct json_object *live_get(const struct live_source *source, const char *path,
         (void)snprintf(trouble, size, "it is no URL like http://127.0.0.1:9477");
     } else {
         (void)event_base_dispatch(get.base);
-        json = get.status == HTTP_OK ? parse(&get) : NULL;
+        json = get.status == HTTP_OK && get.body != NULL ? live_parse(get.body, get.size)
+                                                         : NULL;
         if (get.status == 0) {
             (void)snprintf(trouble, size, "no answer");
+        } else if (get.status == 401) {
+            (void)snprintf(trouble, size, "it wants its token: --token-file FILE");
         } else if (json == NULL) {
             (void)snprintf(trouble, size, "it answers %d, and no figures", get.status);
         }

@@ -33,16 +33,25 @@ enum { LIVE_OPTION_HTTP = 600, LIVE_OPTION_TOKEN_FILE };
     BROKER_OPTIONS, {"http", required_argument, NULL, LIVE_OPTION_HTTP}, {               \
         "token-file", required_argument, NULL, LIVE_OPTION_TOKEN_FILE                    \
     }
-#define LIVE_HELP                                                                        \
-    BROKER_HELP                                                                          \
-    "      --http URL            a bridge: http://127.0.0.1:9477\n"                      \
-    "      --token-file FILE     what its http.token_file has\n"
+#define LIVE_HELP_WITH(broker)                                                           \
+    broker "      --http URL            a bridge: http://127.0.0.1:9477\n"               \
+           "      --token-file FILE     what its http.token_file has\n"
+#define LIVE_HELP LIVE_HELP_WITH(BROKER_HELP)
 
 void live_source_init(struct live_source *source);
 void live_source_fini(struct live_source *source);
+/* Whether it is one of these; another command has its own besides. */
+bool live_is_option(int option);
 bool live_option(struct live_source *source, int option, const char *value);
-/* Whether exactly one is named; complains. */
-bool live_source_named(const struct live_source *source);
+/* Whether exactly one is named, and nothing is left over on the command's line; complains. */
+bool live_source_settle(const struct live_source *source, const char *command, int count,
+                        char **words);
+
+/* JSON that comes from anywhere, in bounds; NULL: it is none. */
+struct json_object *live_parse(const void *bytes, size_t size);
+
+/* A member of an object; "" where there is no such text. Borrowed from it. */
+const char *live_text(struct json_object *object, const char *name);
 
 /* GET of a path below the URL, parsed as JSON; NULL, and why, where there is no such answer. Blocks for at most
  * five seconds. */

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 void ctl_complain(const char *format, ...) {
     va_list args;
@@ -14,7 +15,10 @@ void ctl_complain(const char *format, ...) {
     (void)fputc('\n', stderr);
 }
 
-static void print_line(const char *name, struct json_object *value) {
+static void print_members(struct json_object *object, const char *indent, int width);
+
+static void print_line(const char *indent, int width, const char *name,
+                       struct json_object *value) {
     struct json_object *element;
     switch (json_object_get_type(value)) {
     case json_type_null:
@@ -22,17 +26,32 @@ static void print_line(const char *name, struct json_object *value) {
     case json_type_array:
         for (size_t i = 0; i < json_object_array_length(value); i++) {
             element = json_object_array_get_idx(value, i);
-            (void)printf("%-12s %s\n", i == 0 ? name : "",
+            (void)printf("%s%-*s %s\n", indent, width, i == 0 ? name : "",
                          json_object_get_string(element));
         }
+        break;
+    case json_type_object:
+        (void)printf("%s%s\n", indent, name);
+        print_members(value, "  ", 0);
         break;
     case json_type_boolean:
     case json_type_double:
     case json_type_int:
-    case json_type_object:
     case json_type_string:
-        (void)printf("%-12s %s\n", name, json_object_get_string(value));
+        (void)printf("%s%-*s %s\n", indent, width, name, json_object_get_string(value));
         break;
+    }
+}
+
+/* Names as wide as the longest of them, and as width at least. */
+static void print_members(struct json_object *object, const char *indent, int width) {
+    json_object_object_foreach(object, each, unused) {
+        int length = (int)strlen(each);
+        (void)unused;
+        width = length > width ? length : width;
+    }
+    json_object_object_foreach(object, name, value) {
+        print_line(indent, width, name, value);
     }
 }
 
@@ -59,9 +78,7 @@ void ctl_print(const struct ctl *ctl, struct json_object *object) {
                          object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
                                      JSON_C_TO_STRING_NOSLASHESCAPE));
     } else {
-        json_object_object_foreach(object, name, value) {
-            print_line(name, value);
-        }
+        print_members(object, "", 12);
     }
     (void)json_object_put(object);
 }

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * idemctl purge: removes what has expired, or everything. */
-#define _GNU_SOURCE /* getopt_long */
-
 #include "progress.h"
 #include "store.h"
 
 #include <idem/clock.h>
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -22,7 +19,6 @@ static const char help[] =
 struct purge {
     bool all;
     bool yes;
-    bool help;
     struct idem_store *store;
     struct progress progress;
     int64_t now_ms;
@@ -115,38 +111,24 @@ static enum ctl_exit run(const struct ctl *ctl, const struct idem_config *config
     return result;
 }
 
-static enum ctl_exit parse(struct purge *purge, int argc, char **argv) {
-    static const struct option options[] = {
-        {"all", no_argument, NULL, 'a'},
-        {"yes", no_argument, NULL, 'y'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-    while ((option = getopt_long(argc, argv, "yh", options, NULL)) != -1) {
-        if (option == '?') {
-            return CTL_USAGE;
-        }
-        purge->all |= option == 'a';
-        purge->yes |= option == 'y';
-        purge->help |= option == 'h';
-    }
-    if (optind < argc) {
-        ctl_complain("%s is no option of purge; forget removes one key", argv[optind]);
-        return CTL_USAGE;
-    }
-    return CTL_OK;
+static bool take(void *arg, int option, const char *value) {
+    struct purge *purge = arg;
+    (void)value;
+    purge->all |= option == 'a';
+    purge->yes |= option == 'y';
+    return true;
 }
 
 enum ctl_exit ctl_purge(const struct ctl *ctl, int argc, char **argv) {
+    static const struct option options[] = {{"all", no_argument, NULL, 'a'},
+                                            {"yes", no_argument, NULL, 'y'},
+                                            CTL_OPTIONS_END};
+    static const struct ctl_line line = {.help = help,
+                                         .letters = "yh",
+                                         .options = options,
+                                         .take = take,
+                                         .stray = "forget removes one key",
+                                         .run = run};
     struct purge purge = {.result = CTL_OK};
-    enum ctl_exit result = parse(&purge, argc, argv);
-    if (result != CTL_OK) {
-        return result;
-    }
-    if (purge.help) {
-        (void)fputs(help, stdout);
-        return CTL_OK;
-    }
-    return ctl_with_config(ctl, run, &purge);
+    return ctl_run(ctl, &line, &purge, argc, argv);
 }

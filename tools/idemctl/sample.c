@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * A message described on the command line. */
-#define _GNU_SOURCE /* getopt_long */
-
 #include "sample.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -89,9 +86,6 @@ bool sample_take(struct sample *sample, int option, const char *value) {
     case 'r':
         sample->retain = true;
         return true;
-    case 'h':
-        sample->help = true;
-        return true;
     case SAMPLE_CLIENT:
         message->client = idem_span_text(value);
         return true;
@@ -123,31 +117,6 @@ void sample_init(struct sample *sample) {
 
 void sample_settle(struct sample *sample) {
     sample->message.deletion = sample->retain && sample->message.payload.len == 0;
-}
-
-enum ctl_exit sample_parse(struct sample *sample, int argc, char **argv) {
-    enum { NO_STORE = SAMPLE_OPTIONS_END };
-    static const struct option options[] = {
-        SAMPLE_LONG_OPTIONS,
-        {"no-store", no_argument, NULL, NO_STORE},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-    sample_init(sample);
-    while ((option = getopt_long(argc, argv, SAMPLE_SHORT_OPTIONS, options, NULL)) !=
-           -1) {
-        if (option == NO_STORE) {
-            sample->no_store = true;
-        } else if (!sample_take(sample, option, optarg)) {
-            return CTL_USAGE;
-        }
-    }
-    if (optind < argc) {
-        ctl_complain("%s is no option of %s", argv[optind], argv[0]);
-        return CTL_USAGE;
-    }
-    sample_settle(sample);
-    return CTL_OK;
 }
 
 void sample_fini(struct sample *sample) {

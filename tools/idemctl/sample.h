@@ -19,15 +19,9 @@ struct sample {
     struct sample_property properties[IDEM_MESSAGE_PROPERTIES_MAX];
     bool retain;
     bool no_store;
-    bool help;
 };
 
-/* Reads the options of a command that takes a sample message; complains where they are not right.
- * sample_fini in any case. */
-enum ctl_exit sample_parse(struct sample *sample, int argc, char **argv);
-void sample_fini(struct sample *sample);
-
-/* The same for commands with options of their own: their table holds those of a sample as well. */
+/* Rows of a getopt table. */
 enum {
     SAMPLE_CLIENT = 256,
     SAMPLE_USER,
@@ -42,7 +36,6 @@ enum {
     {"topic", required_argument, NULL, 't'}, {"message", required_argument, NULL, 'm'},  \
         {"file", required_argument, NULL, 'f'},                                          \
         {"property", required_argument, NULL, 'D'}, {"retain", no_argument, NULL, 'r'},  \
-        {"help", no_argument, NULL, 'h'},                                                \
         {"client", required_argument, NULL, SAMPLE_CLIENT},                              \
         {"user", required_argument, NULL, SAMPLE_USER},                                  \
         {"correlation-id", required_argument, NULL, SAMPLE_CORRELATION_ID},              \
@@ -51,6 +44,7 @@ enum {
         "amqp", no_argument, NULL, SAMPLE_AMQP                                           \
     }
 void sample_init(struct sample *sample);
+void sample_fini(struct sample *sample);
 /* False: the option is none of a sample, or its value is not right, which has been said. */
 bool sample_take(struct sample *sample, int option, const char *value);
 /* When all options have been taken. */

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT
  * idemctl stats: the figures of the store, and what its records are. */
-#define _GNU_SOURCE /* getopt_long */
-
+#include "program.h"
 #include "progress.h"
 #include "store.h"
 
 #include <idem/clock.h>
 
-#include <getopt.h>
 #include <stdio.h>
 
-static const char help[] = "usage: idemctl -c CONFIG stats [--quick]\n\n"
+static const char help[] = "usage: idemctl -c CONFIG stats [--quick] [options]\n\n"
                            "      --quick               only what the store knows "
-                           "without reading every record\n";
+                           "without reading every record\n\n"
+                           "The figures of running programs:\n\n" LIVE_HELP;
 
 struct counts {
     struct progress progress;
@@ -64,13 +63,17 @@ static void add_counts(struct json_object *report, const struct counts *counts) 
     }
 }
 
-static enum ctl_exit run(const struct ctl *ctl, const struct idem_config *config,
-                         void *arg) {
-    const bool *quick = arg;
+struct stats {
+    bool quick;
+    struct live_source programs;
+};
+
+static enum ctl_exit read_store(const struct stats *wanted,
+                                const struct idem_config *config,
+                                struct json_object *report) {
+    struct counts counts = {.now_ms = idem_clock_wall_ms()};
     struct idem_store *store = NULL;
     struct idem_store_stats stats;
-    struct counts counts = {.now_ms = idem_clock_wall_ms()};
-    char name[256];
     enum ctl_exit result = store_open(config, false, &store);
     if (result != CTL_OK) {
         return result;
@@ -79,48 +82,59 @@ static enum ctl_exit run(const struct ctl *ctl, const struct idem_config *config
     if (idem_store_url_is_remote(config->store.url) && stats.failing) {
         result = store_complain(IDEM_ERR_UNAVAILABLE);
     }
-    if (result == CTL_OK && !*quick) {
+    if (result == CTL_OK && !wanted->quick) {
         progress_start(&counts.progress, "counting", stats.keys);
         result = store_visit_all(store, counts.now_ms, count_record, &counts);
         progress_end(&counts.progress);
     }
     idem_store_close(store);
-    if (result != CTL_OK) {
-        return result;
+    if (result == CTL_OK) {
+        ctl_add_count(report, "keys", stats.keys);
+        ctl_add_count(report, "bytes", stats.bytes);
     }
-    struct json_object *report = json_object_new_object();
-    store_name(config, name, sizeof name);
-    ctl_add(report, "store", name);
-    ctl_add_count(report, "keys", stats.keys);
-    ctl_add_count(report, "bytes", stats.bytes);
-    if (!*quick) {
+    if (result == CTL_OK && !wanted->quick) {
         add_counts(report, &counts);
     }
+    return result;
+}
+
+static enum ctl_exit run(const struct ctl *ctl, const struct idem_config *config,
+                         void *arg) {
+    const struct stats *wanted = arg;
+    struct json_object *report = json_object_new_object();
+    enum ctl_exit result = CTL_OK;
+    char name[256];
+    store_name(config, name, sizeof name);
+    ctl_add(report, "store", name);
+    if (!store_is_memory(config) || !program_named(&wanted->programs)) {
+        result = read_store(wanted, config, report);
+    }
+    enum ctl_exit told = program_stats(&wanted->programs, report);
+    if (result != CTL_OK) {
+        (void)json_object_put(report);
+        return result;
+    }
+    program_hint(ctl, &wanted->programs, report, "messages");
     ctl_print(ctl, report);
-    return CTL_OK;
+    return told;
+}
+
+static bool take(void *arg, int option, const char *value) {
+    struct stats *wanted = arg;
+    wanted->quick |= option == 'q';
+    return option == 'q' || live_option(&wanted->programs, option, value);
 }
 
 enum ctl_exit ctl_stats(const struct ctl *ctl, int argc, char **argv) {
-    static const struct option options[] = {
-        {"quick", no_argument, NULL, 'q'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    bool quick = false;
-    int option;
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        if (option == '?') {
-            return CTL_USAGE;
-        }
-        if (option == 'h') {
-            (void)fputs(help, stdout);
-            return CTL_OK;
-        }
-        quick = true;
-    }
-    if (optind < argc) {
-        ctl_complain("%s is no option of stats", argv[optind]);
-        return CTL_USAGE;
-    }
-    return ctl_with_config(ctl, run, &quick);
+    static const struct option options[] = {{"quick", no_argument, NULL, 'q'},
+                                            LIVE_OPTIONS,
+                                            BROKER_USER_OPTION,
+                                            CTL_OPTIONS_END};
+    static const struct ctl_line line = {
+        .help = help, .letters = "V:h", .options = options, .take = take, .run = run};
+    struct stats wanted = {.quick = false};
+    live_source_init(&wanted.programs);
+    enum ctl_exit result = ctl_run(ctl, &line, &wanted, argc, argv);
+    live_source_fini(&wanted.programs);
+    return result;
 }

@@ -6,8 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum ctl_exit store_open(const struct idem_config *config, bool writing,
-                         struct idem_store **store) {
+bool store_is_memory(const struct idem_config *config) {
+    return strncmp(config->store.url, "memory:", strlen("memory:")) == 0;
+}
+
+static enum ctl_exit open_store(const struct idem_config *config, bool writing,
+                                struct idem_store **store) {
     struct idem_error error = IDEM_ERROR_INIT;
     struct idem_store_options options = {
         .url = config->store.url, .read_only = !writing, .secret = &config->rules.secret};
@@ -21,6 +25,22 @@ enum ctl_exit store_open(const struct idem_config *config, bool writing,
         return CTL_BUSY;
     }
     return CTL_STORE;
+}
+
+enum ctl_exit store_open(const struct idem_config *config, bool writing,
+                         struct idem_store **store) {
+    if (store_is_memory(config)) {
+        ctl_complain("%s is in the memory of the program that runs: lookup and stats can "
+                     "ask a broker (--mqtt HOST) or a bridge (--http URL)",
+                     config->store.url);
+        return CTL_STORE;
+    }
+    return open_store(config, writing, store);
+}
+
+enum ctl_exit store_open_scratch(const struct idem_config *config,
+                                 struct idem_store **store) {
+    return open_store(config, true, store);
 }
 
 enum ctl_exit store_try_to_write(const struct idem_config *config) {

@@ -12,6 +12,13 @@
 enum ctl_exit store_open(const struct idem_config *config, bool writing,
                          struct idem_store **store);
 
+/* Whether it is in the memory of a program, where nobody else can look: store_open refuses it. */
+bool store_is_memory(const struct idem_config *config);
+
+/* One that nobody else uses, to be measured; also in memory. */
+enum ctl_exit store_open_scratch(const struct idem_config *config,
+                                 struct idem_store **store);
+
 /* Whether it is there and can be written now: to be known before anybody is asked whether to. Nobody is kept
  * out of the store while the question waits. */
 enum ctl_exit store_try_to_write(const struct idem_config *config);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT
  * idemctl tail: what is dropped or set aside, as it happens. */
-#define _GNU_SOURCE /* getopt_long */
-
 #include "live.h"
 
 #include <idem/clock.h>
@@ -27,7 +25,6 @@ struct tail {
     struct live_source source;
     struct broker broker;
     bool payload;
-    bool help;
     bool closed; /* nobody reads any more */
     bool primed; /* --http: what was there at the start is known */
     bool told;   /* of the trouble there is */
@@ -185,14 +182,6 @@ static enum ctl_exit follow_broker(struct tail *tail) {
 
 /* ---- a bridge ---- */
 
-static const char *text_of(struct json_object *object, const char *name) {
-    struct json_object *value = NULL;
-    return json_object_object_get_ex(object, name, &value) &&
-                   json_object_is_type(value, json_type_string)
-               ? json_object_get_string(value)
-               : "";
-}
-
 static uint64_t count_of(struct json_object *object) {
     struct json_object *value = NULL;
     int64_t count = json_object_object_get_ex(object, "count", &value)
@@ -217,9 +206,9 @@ static uint64_t known_count(const struct tail *tail, const struct idem_digest *d
 static void print_sighting(struct tail *tail, struct json_object *sighting,
                            uint64_t more) {
     char time[32];
-    const char *reason = text_of(sighting, "reason");
-    const char *rule = text_of(sighting, "rule");
-    const char *key = text_of(sighting, "key");
+    const char *reason = live_text(sighting, "reason");
+    const char *rule = live_text(sighting, "rule");
+    const char *key = live_text(sighting, "key");
     now_text(time);
     if (tail->ctl->json) {
         struct json_object *object = json_object_new_object();
@@ -260,12 +249,12 @@ static void take_sample(struct tail *tail, struct json_object *list) {
         struct json_object *each = json_object_array_get_idx(list, i - 1);
         struct idem_sighting *sighting = &now[count];
         if (count == IDEM_SIGHTINGS_MAX || !json_object_is_type(each, json_type_object) ||
-            !idem_digest_parse(&sighting->digest, text_of(each, "key")) ||
-            !reason_named(text_of(each, "reason"), &sighting->reason)) {
+            !idem_digest_parse(&sighting->digest, live_text(each, "key")) ||
+            !reason_named(live_text(each, "reason"), &sighting->reason)) {
             continue;
         }
         (void)snprintf(sighting->rule, sizeof sighting->rule, "%s",
-                       text_of(each, "rule"));
+                       live_text(each, "rule"));
         sighting->count = count_of(each);
         uint64_t before = known_count(tail, &sighting->digest, sighting->rule,
                                       idem_reason_name(sighting->reason));
@@ -302,45 +291,45 @@ static enum ctl_exit follow_bridge(struct tail *tail) {
     return CTL_OK;
 }
 
-static enum ctl_exit read_options(struct tail *tail, int argc, char **argv) {
-    static const struct option options[] = {
-        LIVE_OPTIONS,
-        {"payload", no_argument, NULL, 'p'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-    while ((option = getopt_long(argc, argv, "V:h", options, NULL)) != -1) {
-        if (option == 'h') {
-            tail->help = true;
-        } else if (option == 'p') {
-            tail->payload = true;
-        } else if (!live_option(&tail->source, option, optarg)) {
-            return CTL_USAGE;
-        }
-    }
-    if (optind < argc) {
-        ctl_complain("%s is no option of tail", argv[optind]);
-        return CTL_USAGE;
-    }
-    return tail->help || live_source_named(&tail->source) ? CTL_OK : CTL_USAGE;
+static bool take(void *arg, int option, const char *value) {
+    struct tail *tail = arg;
+    tail->payload |= option == 'p';
+    return option == 'p' || live_option(&tail->source, option, value);
+}
+
+static bool settle(void *arg, int count, char **words) {
+    const struct tail *tail = arg;
+    return live_source_settle(&tail->source, "tail", count, words);
+}
+
+static enum ctl_exit run(const struct ctl *ctl, const struct idem_config *config,
+                         void *arg) {
+    struct tail *tail = arg;
+    (void)config;
+    tail->ctl = ctl;
+    broker_catch_signals();
+    return tail->source.url != NULL ? follow_bridge(tail) : follow_broker(tail);
 }
 
 enum ctl_exit ctl_tail(const struct ctl *ctl, int argc, char **argv) {
+    static const struct option options[] = {LIVE_OPTIONS,
+                                            BROKER_USER_OPTION,
+                                            {"payload", no_argument, NULL, 'p'},
+                                            CTL_OPTIONS_END};
+    static const struct ctl_line line = {.help = help,
+                                         .letters = "V:h",
+                                         .options = options,
+                                         .take = take,
+                                         .settle = settle,
+                                         .unconfigured = true,
+                                         .run = run};
     struct tail *tail = calloc(1, sizeof *tail);
     if (tail == NULL) {
         ctl_complain("out of memory");
         return CTL_REFUSED;
     }
-    tail->ctl = ctl;
     live_source_init(&tail->source);
-    enum ctl_exit result = read_options(tail, argc, argv);
-    if (result == CTL_OK && tail->help) {
-        (void)fputs(help, stdout);
-    } else if (result == CTL_OK) {
-        broker_catch_signals();
-        result = tail->source.url != NULL ? follow_bridge(tail) : follow_broker(tail);
-    }
+    enum ctl_exit result = ctl_run(ctl, &line, tail, argc, argv);
     live_source_fini(&tail->source);
     free(tail);
     return result;

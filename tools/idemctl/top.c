@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT
  * idemctl top: what a broker or a bridge does, as it does it. */
-#define _GNU_SOURCE /* getopt_long */
-
 #include "top.h"
 
 #include "live.h"
@@ -29,7 +27,6 @@ struct top {
     struct broker broker;
     struct top_view view;
     char trouble[256];
-    bool help;
 };
 
 static int64_t now_ms(void) {
@@ -119,8 +116,12 @@ static enum ctl_exit on_screen(struct top *top) {
     return CTL_OK;
 }
 
-static enum ctl_exit run(struct top *top) {
+static enum ctl_exit run(const struct ctl *ctl, const struct idem_config *config,
+                         void *arg) {
+    struct top *top = arg;
     static const char *const filters[] = {LIVE_FIGURES "#", NULL};
+    (void)ctl;
+    (void)config;
     if (isatty(STDIN_FILENO) != 1 || isatty(STDOUT_FILENO) != 1) {
         ctl_complain("top wants a terminal; for programs there are idemctl --json stats, "
                      "and idemctl exporter");
@@ -140,37 +141,29 @@ static enum ctl_exit run(struct top *top) {
     return result;
 }
 
-static enum ctl_exit read_options(struct top *top, int argc, char **argv) {
-    static const struct option options[] = {
-        LIVE_OPTIONS,
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-    while ((option = getopt_long(argc, argv, "V:h", options, NULL)) != -1) {
-        if (option == 'h') {
-            top->help = true;
-        } else if (!live_option(&top->source, option, optarg)) {
-            return CTL_USAGE;
-        }
-    }
-    if (optind < argc) {
-        ctl_complain("%s is no option of top", argv[optind]);
-        return CTL_USAGE;
-    }
-    return top->help || live_source_named(&top->source) ? CTL_OK : CTL_USAGE;
+static bool take_option(void *arg, int option, const char *value) {
+    struct top *top = arg;
+    return live_option(&top->source, option, value);
+}
+
+static bool settle(void *arg, int count, char **words) {
+    const struct top *top = arg;
+    return live_source_settle(&top->source, "top", count, words);
 }
 
 enum ctl_exit ctl_top(const struct ctl *ctl, int argc, char **argv) {
-    struct top top = {.help = false};
-    (void)ctl;
+    static const struct option options[] = {LIVE_OPTIONS, BROKER_USER_OPTION,
+                                            CTL_OPTIONS_END};
+    static const struct ctl_line line = {.help = help,
+                                         .letters = "V:h",
+                                         .options = options,
+                                         .take = take_option,
+                                         .settle = settle,
+                                         .unconfigured = true,
+                                         .run = run};
+    struct top top = {.trouble = ""};
     live_source_init(&top.source);
-    enum ctl_exit result = read_options(&top, argc, argv);
-    if (result == CTL_OK && top.help) {
-        (void)fputs(help, stdout);
-    } else if (result == CTL_OK) {
-        result = run(&top);
-    }
+    enum ctl_exit result = ctl_run(ctl, &line, &top, argc, argv);
     figures_fini(&top.view.figures);
     rates_fini(&top.view.rates);
     live_source_fini(&top.source);

@@ -121,6 +121,19 @@ static void test_explain_shows_a_claim_that_a_crash_left(void **state) {
     assert_says("verdict      deliver (in_flight)");
 }
 
+static void test_explain_says_when_a_claim_is_in_doubt(void **state) {
+    (void)state;
+    int64_t deadline = testing_deadline();
+    ctl_configure_with("    scope: global\n", "    scope: global\n    lease: 100ms\n");
+    ctl_claim("orders/1", "{\"id\":\"a\"}");
+    do {
+        assert_int_not_equal(testing_remaining_ms(deadline), 0);
+        testing_pause();
+        assert_int_equal(ctl_on("explain", "-t", "orders/1", "-m", "{\"id\":\"a\"}"), 0);
+    } while (strstr(ctl_output, "store        in doubt") == NULL);
+    assert_says("verdict      deliver (in_doubt)");
+}
+
 static void test_explain_knows_records_of_other_fingerprints_times(void **state) {
     (void)state;
     ctl_configure_with("    scope: global\n",
@@ -242,9 +255,10 @@ int main(void) {
         CTL_TEST(test_explain_shows_what_tells_conflicts_apart),
         CTL_TEST(test_explain_tells_how_long_this_message_is_remembered),
         CTL_TEST(test_explain_takes_messages_of_amqp),
-        CTL_TEST(test_explain_tells_a_number_and_what_is_known_of_its_producer),
-        CTL_TEST(test_explain_tells_what_the_store_says),
-        CTL_TEST(test_explain_shows_a_claim_that_a_crash_left),
+        CTL_TEST_BOTH(test_explain_tells_a_number_and_what_is_known_of_its_producer),
+        CTL_TEST_BOTH(test_explain_tells_what_the_store_says),
+        CTL_TEST_BOTH(test_explain_shows_a_claim_that_a_crash_left),
+        CTL_TEST_BOTH(test_explain_says_when_a_claim_is_in_doubt),
         CTL_TEST(test_explain_knows_records_of_other_fingerprints_times),
         CTL_TEST(test_explain_reads_a_store_that_has_a_secret),
         CTL_TEST(test_explain_reads_a_store_that_a_broker_has_open),

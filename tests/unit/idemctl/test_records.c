@@ -91,6 +91,8 @@ static void test_a_store_that_a_program_holds_can_be_read_and_not_changed(void *
     assert_int_equal(ctl_on("forget", "--yes", "orders", "a"), 5);
     assert_says("is in use by process");
     assert_says("stop that program first");
+    assert_says("mosquitto_rr -q 1 -t '$CONTROL/idem/v1'");
+    assert_says("\"command\":\"forgetKey\",\"digest\":\"");
     assert_int_equal(ctl_on("purge"), 5);
     assert_int_equal(ctl_on("purge", "--all", "--yes"), 5);
     idem_store_close(store);
