@@ -40,14 +40,20 @@ bool idem_dispatch_mandatory(const struct idem_parcel *parcel) {
            idem_rpc_answer_is_routed(parcel);
 }
 
-/* Why it is there, for the person who looks at the quarantine. */
-static void add_reasons(struct idem_outgoing *outgoing,
-                        const struct idem_parcel *parcel) {
+void idem_dispatch_reasons(struct idem_outgoing *outgoing,
+                           const struct idem_parcel *parcel) {
     const struct idem_delivery *delivery = &parcel->delivery;
     const char *reason =
         parcel->trouble != NULL ? parcel->trouble : idem_reason_name(delivery->reason);
     idem_outgoing_add(outgoing, "x-idem-reason", idem_span_text(reason));
     idem_outgoing_add(outgoing, "x-idem-rule", idem_span_text(delivery->rule_name));
+}
+
+/* Why it is there, for the person who looks at the quarantine. */
+static void add_circumstances(struct idem_outgoing *outgoing,
+                              const struct idem_parcel *parcel) {
+    const struct idem_delivery *delivery = &parcel->delivery;
+    idem_dispatch_reasons(outgoing, parcel);
     if (parcel->sqlstate[0] != '\0') {
         idem_outgoing_add(outgoing, "x-idem-sqlstate", idem_span_text(parcel->sqlstate));
     }
@@ -94,7 +100,7 @@ static enum idem_code letter_properties(const struct idem_parcel *parcel,
     outgoing.user = idem_span_text(end->address->user);
     outgoing.room = idem_link_properties_max(&end->link);
     if (parcel->transfer.route == IDEM_ROUTE_QUARANTINE) {
-        add_reasons(&outgoing, parcel);
+        add_circumstances(&outgoing, parcel);
     } else {
         add_key(&outgoing, parcel);
     }

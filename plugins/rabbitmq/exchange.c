@@ -120,7 +120,9 @@ static void complain(struct exchange *exchange, struct idem_parcel *parcel,
                      const char *trouble) {
     const struct idem_span name = idem_dispatch_exchange(parcel);
     const char *key = exchange->worker->options->config->bridge.sink.routing_key;
-    parcel->trouble = trouble;
+    if (parcel->transfer.route == IDEM_ROUTE_SINK) {
+        parcel->trouble = trouble; /* elsewhere it has a reason already */
+    }
     idem_log_write(&exchange->worker->log, IDEM_LOG_WARNING, "sink.undelivered",
                    "%s: exchange '%.*s', routing key %s; tried again after a pause",
                    trouble, (int)name.len, (const char *)name.data,

@@ -15,8 +15,12 @@
 #define DIRECT_REPLY_TO                                                                  \
     "amq.rabbitmq.reply-to." /* a client's own channel, behind the name of a queue */
 #define FIELDS_ROOM 4096     /* for all but headers */
-#define NOT_STORED                                                                       \
-    "none" /* the header x-idem-result: done, but its result was not kept */
+#define PERSISTENT  2        /* delivery mode */
+
+/* The header of an answer that is the bridge's own, and what it says. */
+#define RESULT     "x-idem-result"
+#define NOT_STORED "none"    /* done, but its result was not kept */
+#define REFUSED    "refused" /* not done by this copy: x-idem-reason says why */
 
 static bool replays(const struct idem_parcel *parcel) {
     const struct idem_delivery *delivery = &parcel->delivery;
@@ -182,7 +186,15 @@ enum idem_code idem_rpc_ask(const struct idem_parcel *parcel,
     return IDEM_OK;
 }
 
+static bool is_refusal(const struct idem_parcel *parcel) {
+    return idem_transfer_refuses(&parcel->transfer);
+}
+
 static void read_answer(const struct idem_parcel *parcel, struct idem_result *result) {
+    if (is_refusal(parcel)) {
+        memset(result, 0, sizeof *result);
+        return;
+    }
     /* what a newer version has written is an answer without content: it is empty then */
     if (idem_result_decode(result, idem_span_of(parcel->answer, parcel->answer_len)) !=
         IDEM_OK) {
@@ -216,6 +228,22 @@ static enum idem_code correlate(const struct idem_parcel *parcel,
     return IDEM_OK;
 }
 
+/* What the answer says of itself: a worker's reply that comes for the first time, nothing. */
+static void add_marks(struct idem_outgoing *outgoing, const struct idem_parcel *parcel) {
+    if (is_refusal(parcel)) {
+        idem_outgoing_add(outgoing, RESULT, idem_span_text(REFUSED));
+        idem_dispatch_reasons(outgoing, parcel);
+        return;
+    }
+    if (!parcel->transfer.asked) {
+        idem_outgoing_add(outgoing, IDEM_RESULT_MARK,
+                          idem_span_text(IDEM_RESULT_MARK_VALUE));
+    }
+    if (parcel->answer_len == 0) {
+        idem_outgoing_add(outgoing, RESULT, idem_span_text(NOT_STORED));
+    }
+}
+
 enum idem_code idem_rpc_answer_properties(const struct idem_parcel *parcel, size_t room,
                                           amqp_basic_properties_t *result) {
     amqp_pool_t *pool = &parcel->worker->scratch;
@@ -236,12 +264,10 @@ enum idem_code idem_rpc_answer_properties(const struct idem_parcel *parcel, size
         correlate(parcel, &properties) != IDEM_OK) {
         return IDEM_ERR_NOMEM;
     }
-    if (!parcel->transfer.asked) {
-        idem_outgoing_add(&outgoing, IDEM_RESULT_MARK,
-                          idem_span_text(IDEM_RESULT_MARK_VALUE));
-    }
-    if (parcel->answer_len == 0) {
-        idem_outgoing_add(&outgoing, "x-idem-result", idem_span_text(NOT_STORED));
+    add_marks(&outgoing, parcel);
+    if (is_refusal(parcel) || parcel->answer_len == 0) {
+        properties._flags |= AMQP_BASIC_DELIVERY_MODE_FLAG; /* as good as a reply */
+        properties.delivery_mode = PERSISTENT;
     }
     IDEM_FAULT_POINT("answering");
     return idem_outgoing_build(&outgoing, pool, result, &whole);

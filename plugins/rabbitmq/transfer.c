@@ -28,16 +28,34 @@ static enum idem_transfer_act ready(struct step *step) {
 }
 
 static enum idem_transfer_act claim(struct step *step) {
+    step->transfer->refused = false;
     return enter(step, IDEM_TRANSFER_CLAIMING, IDEM_DO_CLAIM);
 }
 
-/* Nothing is left but to tell the source; an orphan has nobody to tell. */
+static enum idem_transfer_act answer(struct step *step) {
+    step->transfer->route = IDEM_ROUTE_ANSWER;
+    step->transfer->attempts = 0;
+    return ready(step);
+}
+
+/* Nothing is left but to tell the requester that there will be no reply, where that is so, and then the
+ * source; an orphan has nobody to tell. */
 static enum idem_transfer_act settled(struct step *step) {
-    if (step->transfer->orphan) {
+    const struct idem_transfer *transfer = step->transfer;
+    if (transfer->orphan) {
         return release(step);
     }
+    if (idem_transfer_refuses(transfer) && transfer->route != IDEM_ROUTE_ANSWER) {
+        return answer(step);
+    }
     return enter(step, IDEM_TRANSFER_SETTLED,
-                 step->transfer->dead_letter ? IDEM_DO_REJECT : IDEM_DO_ACK);
+                 transfer->dead_letter ? IDEM_DO_REJECT : IDEM_DO_ACK);
+}
+
+/* Its way leads to the quarantine from now on, and to no worker. */
+static void turn_aside(struct idem_transfer *transfer) {
+    transfer->route = IDEM_ROUTE_QUARANTINE;
+    transfer->refused = true;
 }
 
 static enum idem_transfer_act complete(struct step *step) {
@@ -59,7 +77,7 @@ static enum idem_transfer_act given_back(struct step *step) {
     }
     if (transfer->spoiled) {
         transfer->spoiled = false;
-        transfer->route = IDEM_ROUTE_QUARANTINE;
+        turn_aside(transfer);
         return ready(step);
     }
     if (transfer->failed) {
@@ -83,12 +101,6 @@ static enum idem_transfer_act await(struct step *step) {
         return release(step);
     }
     return enter(step, IDEM_TRANSFER_AWAITING, IDEM_DO_WAIT);
-}
-
-static enum idem_transfer_act answer(struct step *step) {
-    step->transfer->route = IDEM_ROUTE_ANSWER;
-    step->transfer->attempts = 0;
-    return ready(step);
 }
 
 /* Nobody waits for it any more, or nobody that it can be given to. The result is kept for a repeat. */
@@ -139,7 +151,7 @@ static enum idem_transfer_act deliver(struct step *step) {
 }
 
 static enum idem_transfer_act set_aside(struct step *step) {
-    step->transfer->route = IDEM_ROUTE_QUARANTINE;
+    turn_aside(step->transfer);
     step->transfer->failed = false;
     return step->transfer->orphan ? give_back(step) : ready(step);
 }
@@ -147,10 +159,12 @@ static enum idem_transfer_act set_aside(struct step *step) {
 /* A rejection is not confirmed by anyone: a claim is better given back than made done. */
 static enum idem_transfer_act dead_letter(struct step *step) {
     step->transfer->dead_letter = true;
+    step->transfer->refused = true;
     return give_back(step);
 }
 
 static enum idem_transfer_act drop(struct step *step) {
+    step->transfer->refused = true;
     return step->transfer->orphan ? give_back(step) : complete(step);
 }
 
@@ -184,7 +198,8 @@ static enum idem_transfer_act confirmed(struct step *step) {
         count(&step->counts->quarantined);
         break;
     case IDEM_ROUTE_ANSWER:
-        count(&step->counts->answered);
+        count(idem_transfer_refuses(step->transfer) ? &step->counts->refused
+                                                    : &step->counts->answered);
         break;
     case IDEM_ROUTE_COUNT:
         break;
@@ -218,7 +233,7 @@ static enum idem_transfer_act lost_sight(struct step *step) {
     }
     if (transfer->route == IDEM_ROUTE_SINK && transfer->claimed &&
         transfer->on_in_doubt == IDEM_ACTION_QUARANTINE && step->policy->quarantine) {
-        transfer->route = IDEM_ROUTE_QUARANTINE;
+        turn_aside(transfer);
     }
     return ready(step);
 }
@@ -261,7 +276,7 @@ static enum idem_transfer_act try_again(struct step *step) {
     }
     if (transfer->attempts >= step->policy->attempts_max && step->policy->quarantine) {
         count(&step->counts->poisoned);
-        transfer->route = IDEM_ROUTE_QUARANTINE;
+        turn_aside(transfer);
         return ready(step);
     }
     return claim(step);

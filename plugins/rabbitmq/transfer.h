@@ -51,7 +51,10 @@
  * In mode rpc (rpc.h) a copy can be a request, with somebody to answer. One that is new is confirmed by the
  * sink and then AWAITING: the reply completes the record, whichever instance it comes to, and the copy finds
  * the result there, as every later copy does. The result goes out on the route ANSWER, which holds no claim:
- * an answer that may be lost is given again, and one that nobody can be given ends with the copy.
+ * an answer that may be lost is given again, and one that nobody can be given ends with the copy. A request
+ * that comes to no worker (a conflict, a doubt, what no queue takes) goes where its rule says first, and then
+ * its requester is told on the same route, last before the source: whatever is lost meanwhile, the copy comes
+ * again and is refused again.
  *
  * What fails for certain (nacked, returned) gives the claim back and is tried again after a pause that
  * grows; when its budget of attempts is spent it goes to the quarantine exchange. Without one, and where
@@ -135,6 +138,7 @@ struct idem_transfer {
     bool claimed;                 /* a pending record is ours; set with the verdict */
     bool answerable;   /* a request, with somebody to answer; set with the verdict */
     bool asked;        /* the worker has it from us */
+    bool refused;      /* no worker gets it; since the last verdict */
     bool orphan;       /* the source will deliver it again: there is nobody to tell */
     bool doubtful;     /* a sink was lost before it confirmed */
     bool dead_letter;  /* ends in a rejection */
@@ -155,6 +159,7 @@ struct idem_transfer_counts {
     _Atomic uint64_t quarantined;  /* confirmed by the quarantine exchange */
     _Atomic uint64_t in_doubt;     /* lost sight of by a lost sink: may arrive twice */
     _Atomic uint64_t answered;     /* confirmed by the requester's queue */
+    _Atomic uint64_t refused;      /* the same, but it told that there will be no reply */
     _Atomic uint64_t unanswerable; /* there was nobody any more to give the answer to */
     _Atomic uint64_t poisoned;     /* gave up and sent to the quarantine */
     _Atomic uint64_t unexpected;   /* events that the state does not know: none, ever */
@@ -171,6 +176,11 @@ enum idem_transfer_act idem_transfer_step(struct idem_transfer *transfer,
 static inline bool idem_transfer_asks(const struct idem_transfer *transfer) {
     return transfer->route == IDEM_ROUTE_SINK && transfer->claimed &&
            transfer->answerable;
+}
+
+/* Whether its requester waits for a reply that nobody will give: its answer says so. */
+static inline bool idem_transfer_refuses(const struct idem_transfer *transfer) {
+    return transfer->refused && transfer->answerable;
 }
 
 /* Whether a sink that is lost now leaves it unknown what became of it. Of a request, its reply will tell; an

@@ -390,13 +390,13 @@ static void log_figures(struct idem_worker *worker) {
         ", in doubt %" PRIu64 ", unprotected %" PRIu64 ", returned %" PRIu64
         ", nacked %" PRIu64 ", replies %" PRIu64 ", not stored %" PRIu64
         ", stray replies %" PRIu64 ", alien replies %" PRIu64 ", answered %" PRIu64
-        ", unanswerable %" PRIu64 ", unexpected %" PRIu64,
+        ", refused %" PRIu64 ", unanswerable %" PRIu64 ", unexpected %" PRIu64,
         counts->on[IDEM_ON_ARRIVED], counts->delivered, counts->quarantined,
         counts->on[IDEM_ON_TOLD], seen.by_reason[IDEM_REASON_DUPLICATE],
         counts->in_doubt + seen.by_reason[IDEM_REASON_IN_DOUBT],
         seen.by_reason[IDEM_REASON_STORE_FAILURE] - seen.by_verdict[IDEM_VERDICT_REFUSE],
         counts->on[IDEM_ON_RETURNED], counts->on[IDEM_ON_NACKED], replies.settled,
-        replies.unstored, replies.stray, replies.alien, counts->answered,
+        replies.unstored, replies.stray, replies.alien, counts->answered, counts->refused,
         counts->unanswerable, counts->unexpected + replies.unexpected);
 }
 

@@ -15,6 +15,7 @@
 #define IDEM_SINKS_MAX     2
 #define IDEM_WAITING_LISTS 1024 /* a power of two */
 
+struct idem_outgoing;
 struct idem_replies;
 
 struct idem_worker {
@@ -96,6 +97,9 @@ void idem_standing_report(struct idem_worker *worker);
 IDEM_MUST_USE enum idem_code idem_standing_watch(struct idem_worker *worker);
 
 /* dispatch.c */
+/* The headers that say why it is not delivered, and by which rule. */
+void idem_dispatch_reasons(struct idem_outgoing *outgoing,
+                           const struct idem_parcel *parcel);
 struct idem_span idem_dispatch_exchange(const struct idem_parcel *parcel);
 struct idem_span idem_dispatch_routing_key(const struct idem_parcel *parcel);
 struct idem_span idem_dispatch_payload(const struct idem_parcel *parcel);

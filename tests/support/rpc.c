@@ -13,13 +13,14 @@
 
 static amqp_basic_properties_t properties_of(const struct rpc_request *request,
                                              amqp_table_entry_t *key) {
-    amqp_basic_properties_t properties = {._flags = AMQP_BASIC_DELIVERY_MODE_FLAG |
-                                                    AMQP_BASIC_HEADERS_FLAG,
-                                          .delivery_mode = 2,
-                                          .headers = {1, key}};
-    key->key = amqp_cstring_bytes("idempotency-key");
-    key->value.kind = AMQP_FIELD_KIND_UTF8;
-    key->value.value.bytes = amqp_cstring_bytes(request->key);
+    amqp_basic_properties_t properties = {
+        ._flags = AMQP_BASIC_DELIVERY_MODE_FLAG, .delivery_mode = 2, .headers = {1, key}};
+    if (request->key != NULL) {
+        key->key = amqp_cstring_bytes("idempotency-key");
+        key->value.kind = AMQP_FIELD_KIND_UTF8;
+        key->value.value.bytes = amqp_cstring_bytes(request->key);
+        properties._flags |= AMQP_BASIC_HEADERS_FLAG;
+    }
     if (request->reply_to != NULL) {
         properties.reply_to = amqp_cstring_bytes(request->reply_to);
         properties._flags |= AMQP_BASIC_REPLY_TO_FLAG;

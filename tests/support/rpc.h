@@ -9,7 +9,7 @@
 
 struct rpc_request {
     const char *queue;
-    const char *key;
+    const char *key; /* NULL: none */
     const char *body;
     const char *reply_to; /* NULL: nobody wants an answer */
     const char *correlation_id;

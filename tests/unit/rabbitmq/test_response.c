@@ -74,25 +74,56 @@ static struct idem_span judged(amqp_table_entry_t entry) {
     return value;
 }
 
+static void expect_judged(amqp_field_value_t value, const char *text) {
+    const amqp_table_entry_t entry = {.value = value};
+    if (!idem_span_equal(judged(entry), idem_span_text(text))) {
+        fail_msg("a status of the type '%c' is not judged as %s", value.kind, text);
+    }
+}
+
 static void a_status_is_judged_whatever_its_type(void **state) {
-    amqp_table_entry_t entry = {.value.kind = AMQP_FIELD_KIND_I32,
-                                .value.value.i32 = 500};
     (void)state;
-    assert_true(idem_span_equal(judged(entry), idem_span_text("500")));
-    entry.value.value.i32 = -1;
-    assert_true(idem_span_equal(judged(entry), idem_span_text("-1")));
-    entry.value.kind = AMQP_FIELD_KIND_U16;
-    entry.value.value.u16 = 65535;
-    assert_true(idem_span_equal(judged(entry), idem_span_text("65535")));
-    entry.value.kind = AMQP_FIELD_KIND_I64;
-    entry.value.value.i64 = INT64_MIN;
-    assert_true(idem_span_equal(judged(entry), idem_span_text("-9223372036854775808")));
-    entry.value.kind = AMQP_FIELD_KIND_UTF8;
-    entry.value.value.bytes = amqp_cstring_bytes("failed");
-    assert_true(idem_span_equal(judged(entry), idem_span_text("failed")));
-    entry.value.kind = AMQP_FIELD_KIND_BOOLEAN;
-    entry.value.value.boolean = 1;
-    assert_true(idem_span_equal(judged(entry), idem_span_text("true")));
+#define VALUE(type, member, number)                                                      \
+    (amqp_field_value_t){.kind = AMQP_FIELD_KIND_##type, .value.member = (number)}
+    expect_judged(VALUE(I8, i8, -128), "-128");
+    expect_judged(VALUE(U8, u8, 255), "255");
+    expect_judged(VALUE(I16, i16, -32768), "-32768");
+    expect_judged(VALUE(U16, u16, 65535), "65535");
+    expect_judged(VALUE(I32, i32, -1), "-1");
+    expect_judged(VALUE(U32, u32, UINT32_MAX), "4294967295");
+    expect_judged(VALUE(I64, i64, INT64_MIN), "-9223372036854775808");
+    expect_judged(VALUE(U64, u64, UINT64_MAX), "18446744073709551615");
+    expect_judged(VALUE(TIMESTAMP, u64, 1700000000), "1700000000");
+    expect_judged(VALUE(UTF8, bytes, amqp_cstring_bytes("failed")), "failed");
+    expect_judged(VALUE(BYTES, bytes, amqp_cstring_bytes("503")), "503");
+    expect_judged(VALUE(BOOLEAN, boolean, 1), "true");
+#undef VALUE
+}
+
+/* There is no one way to write it, so no rule can name it. */
+static void a_status_without_a_text_is_not_judged(void **state) {
+    amqp_table_entry_t entry = {.value = {.kind = AMQP_FIELD_KIND_F64, .value.f64 = 1.5}};
+    (void)state;
+    assert_int_equal(judged(entry).len, 0);
+}
+
+/* A number is stored with its type, for all that it was judged as a text. */
+static void what_was_judged_is_stored_with_its_type(void **state) {
+    static const amqp_field_value_kind_t kinds[] = {AMQP_FIELD_KIND_U64,
+                                                    AMQP_FIELD_KIND_TIMESTAMP};
+    (void)state;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        amqp_table_entry_t entry = {.key = amqp_cstring_bytes("status"),
+                                    .value = {.kind = kinds[i], .value.u64 = 503}};
+        const amqp_basic_properties_t came = {._flags = AMQP_BASIC_HEADERS_FLAG,
+                                              .headers = {1, &entry}};
+        amqp_basic_properties_t answered;
+        read_reply(&came, "", IDEM_RESPONSE_TO_STORE, true);
+        assert_int_equal(idem_response_write(&answered, &response.result, &pool),
+                         IDEM_OK);
+        assert_int_equal(answered.headers.entries[0].value.kind, kinds[i]);
+        assert_int_equal(answered.headers.entries[0].value.value.u64, 503);
+    }
 }
 
 static void more_headers_than_a_result_holds_are_told(void **state) {
@@ -149,6 +180,8 @@ int main(void) {
         TEST(every_property_and_type_survives_the_store),
         TEST(a_reply_without_properties_is_an_answer_without_any),
         TEST(a_status_is_judged_whatever_its_type),
+        TEST(a_status_without_a_text_is_not_judged),
+        TEST(what_was_judged_is_stored_with_its_type),
         TEST(more_headers_than_a_result_holds_are_told),
         TEST(a_value_longer_than_any_guess_is_kept),
         TEST(a_header_that_is_malformed_is_left_out),

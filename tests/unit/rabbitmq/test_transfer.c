@@ -413,6 +413,85 @@ static void an_answer_that_may_be_lost_is_given_again(void **state) {
     assert_int_equal(step(&orphan, IDEM_ON_SINK_LOST), IDEM_DO_RELEASE);
 }
 
+/* From the verdict to where the rule sends it, as far as that is a broker's to confirm. */
+static struct idem_transfer refused_request(enum idem_transfer_event verdict,
+                                            bool claimed) {
+    struct idem_transfer transfer = {
+        .state = IDEM_TRANSFER_CLAIMING, .claimed = claimed, .answerable = true};
+    if (step(&transfer, verdict) == IDEM_DO_ENQUEUE &&
+        transfer.route == IDEM_ROUTE_QUARANTINE) {
+        (void)step(&transfer, IDEM_ON_SENT);
+        (void)step(&transfer, IDEM_ON_CONFIRMED);
+    }
+    if (claimed) {
+        (void)step(&transfer, IDEM_ON_SETTLED);
+    }
+    return transfer;
+}
+
+static void expect_refusal(struct idem_transfer *transfer, enum idem_transfer_act end) {
+    uint64_t before = counts.refused;
+    assert_int_equal(transfer->state, IDEM_TRANSFER_READY);
+    assert_int_equal(transfer->route, IDEM_ROUTE_ANSWER);
+    assert_true(idem_transfer_refuses(transfer));
+    assert_false(transfer->claimed);
+    (void)step(transfer, IDEM_ON_SENT);
+    assert_int_equal(step(transfer, IDEM_ON_CONFIRMED), end);
+    assert_int_equal(counts.refused, before + 1);
+    assert_int_equal(counts.answered, 0);
+}
+
+static void a_requester_is_told_once_its_refused_request_is_where_it_goes(void **state) {
+    struct idem_transfer aside = refused_request(IDEM_ON_SET_ASIDE, false);
+    struct idem_transfer dropped = refused_request(IDEM_ON_DROP, false);
+    struct idem_transfer rejected = refused_request(IDEM_ON_DEAD_LETTER, false);
+    struct idem_transfer doubted = refused_request(IDEM_ON_SET_ASIDE, true);
+    (void)state;
+    assert_int_equal(counts.quarantined, 2);
+    expect_refusal(&aside, IDEM_DO_ACK);
+    expect_refusal(&dropped, IDEM_DO_ACK);
+    expect_refusal(&rejected, IDEM_DO_REJECT);
+    expect_refusal(&doubted, IDEM_DO_ACK);
+}
+
+static void a_request_that_no_worker_could_be_given_is_refused_at_last(void **state) {
+    struct idem_transfer transfer = {
+        .state = IDEM_TRANSFER_WAITING, .attempts = 3, .answerable = true};
+    (void)state;
+    assert_int_equal(step(&transfer, IDEM_ON_WAKE), IDEM_DO_ENQUEUE);
+    assert_int_equal(transfer.route, IDEM_ROUTE_QUARANTINE);
+    (void)step(&transfer, IDEM_ON_SENT);
+    assert_int_equal(step(&transfer, IDEM_ON_CONFIRMED), IDEM_DO_ENQUEUE);
+    expect_refusal(&transfer, IDEM_DO_ACK);
+}
+
+static void a_refused_request_that_is_claimed_anew_can_be_asked(void **state) {
+    struct idem_transfer transfer = {
+        .state = IDEM_TRANSFER_CLAIMING, .claimed = true, .answerable = true};
+    (void)state;
+    (void)step(&transfer, IDEM_ON_SET_ASIDE);
+    assert_int_equal(step(&transfer, IDEM_ON_LEASE_OVER), IDEM_DO_ABANDON);
+    assert_int_equal(step(&transfer, IDEM_ON_SETTLED), IDEM_DO_CLAIM);
+    transfer.claimed = true;
+    (void)step(&transfer, IDEM_ON_DELIVER);
+    assert_false(idem_transfer_refuses(&transfer));
+    assert_true(idem_transfer_asks(&transfer));
+}
+
+static void a_refusal_without_anybody_to_take_it_holds_up_nothing(void **state) {
+    struct idem_transfer gone = refused_request(IDEM_ON_DEAD_LETTER, false);
+    struct idem_transfer orphan = refused_request(IDEM_ON_DROP, false);
+    struct idem_transfer unasked = {.state = IDEM_TRANSFER_CLAIMING};
+    (void)state;
+    (void)step(&gone, IDEM_ON_SENT);
+    (void)step(&gone, IDEM_ON_RETURNED);
+    assert_int_equal(step(&gone, IDEM_ON_CONFIRMED), IDEM_DO_REJECT);
+    assert_int_equal(counts.unanswerable, 1);
+    assert_int_equal(step(&orphan, IDEM_ON_SOURCE_LOST), IDEM_DO_RELEASE);
+    assert_int_equal(step(&unasked, IDEM_ON_DROP), IDEM_DO_ACK);
+    assert_int_equal(counts.refused, 0);
+}
+
 static void verdicts_become_events(void **state) {
     (void)state;
 #define VERDICT(verdict, quarantine)                                                     \
@@ -473,6 +552,10 @@ int main(void) {
         TEST(an_answer_that_comes_back_ends_its_copy),
         TEST(an_answer_that_is_refused_is_tried_until_its_budget_is_spent),
         TEST(an_answer_that_may_be_lost_is_given_again),
+        TEST(a_requester_is_told_once_its_refused_request_is_where_it_goes),
+        TEST(a_request_that_no_worker_could_be_given_is_refused_at_last),
+        TEST(a_refused_request_that_is_claimed_anew_can_be_asked),
+        TEST(a_refusal_without_anybody_to_take_it_holds_up_nothing),
         TEST(verdicts_become_events),
         TEST(only_a_store_that_may_recover_is_asked_again),
         TEST(every_state_and_event_has_a_name),
