@@ -13,13 +13,17 @@ struct stage {
     struct mqtt *responder;
 };
 
-static void open_stage(struct stage *stage, const char *wait, void **state) {
-    stage->parking = parking_open(&(struct parking_options){.store = wait}, state);
-    stage->scene = &stage->parking->scene;
+static void connect_both(struct stage *stage) {
     stage->requester = scene_client(stage->scene, "requester");
     stage->responder = scene_client(stage->scene, "responder");
     mqtt_subscribe(stage->requester, "answers/#", 2);
     mqtt_subscribe(stage->responder, "requests/#", 2);
+}
+
+static void open_stage(struct stage *stage, const char *wait, void **state) {
+    stage->parking = parking_open(&(struct parking_options){.store = wait}, state);
+    stage->scene = &stage->parking->scene;
+    connect_both(stage);
 }
 
 static void ask_from(struct stage *stage, struct mqtt *client, const char *correlation) {
@@ -129,6 +133,63 @@ static void test_while_the_store_is_away_a_repeat_is_dropped(void **state) {
     assert_no_second_request(&stage);
 }
 
+/* The request is done in the store, or was until the store died; its response comes while nobody can write
+ * it down. */
+static void ask_and_lose_the_store(struct stage *stage, void **state) {
+    open_stage(stage, "wait: park, deadline: 100ms", state);
+    ask(stage, "c1");
+    watch_figure(stage->scene->broker, "completed", 1);
+}
+
+static void expect_stored_later(struct stage *stage) {
+    broker_expect_log(stage->scene->broker, "store.caught_up");
+    ask(stage, "c2");
+    expect(stage->requester, "done", "c2", true);
+    assert_no_second_request(stage);
+}
+
+static void test_a_response_outlives_a_store_that_is_killed_before_it(void **state) {
+    struct stage stage;
+    ask_and_lose_the_store(&stage, state);
+    redis_kill(&stage.parking->redis);
+    requests_answer(stage.responder, 1, "done", NULL);
+    expect(stage.requester, "done", "c1", false);
+    watch_figure(stage.scene->broker, "replay/stored", 1);
+    redis_start(&stage.parking->redis, NULL);
+    expect_stored_later(&stage);
+}
+
+static void test_a_response_outlives_a_store_that_hangs_when_it_comes(void **state) {
+    struct stage stage;
+    ask_and_lose_the_store(&stage, state);
+    redis_freeze(&stage.parking->redis);
+    requests_answer(stage.responder, 1, "done", NULL);
+    expect(stage.requester, "done", "c1", false);
+    watch_figure(stage.scene->broker, "replay/stored", 1);
+    redis_thaw(&stage.parking->redis);
+    expect_stored_later(&stage);
+}
+
+/* What this broker owes dies with it: the repeat is dropped, and counted, and answered with nothing. */
+static void test_a_response_that_is_owed_is_lost_with_the_broker(void **state) {
+    struct stage stage;
+    ask_and_lose_the_store(&stage, state);
+    proxy_refuse(stage.parking->proxy, true);
+    proxy_cut(stage.parking->proxy);
+    requests_answer(stage.responder, 1, "done", NULL);
+    expect(stage.requester, "done", "c1", false);
+    watch_figure(stage.scene->broker, "replay/stored", 1);
+    mqtt_tidy();
+    broker_kill(stage.scene->broker);
+    proxy_refuse(stage.parking->proxy, false);
+    broker_start(stage.scene->broker);
+    connect_both(&stage);
+    ask(&stage, "c2");
+    watch_figure(stage.scene->broker, "replay/without_result", 1);
+    EXPECT_NOTHING(stage.requester);
+    assert_no_second_request(&stage);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         PARKING_QOS(test_a_repeat_is_answered_from_the_store),
@@ -136,6 +197,9 @@ int main(void) {
         PARKING_QOS(test_a_failed_request_is_executed_again),
         PARKING_ONCE(test_another_broker_answers_what_the_first_has_stored),
         PARKING_ONCE(test_while_the_store_is_away_a_repeat_is_dropped),
+        PARKING_ONCE(test_a_response_outlives_a_store_that_is_killed_before_it),
+        PARKING_ONCE(test_a_response_outlives_a_store_that_hangs_when_it_comes),
+        PARKING_ONCE(test_a_response_that_is_owed_is_lost_with_the_broker),
     };
     int status;
     if (parking_cannot_run(&status)) {

@@ -4,6 +4,7 @@
 
 #include <idem/clock.h>
 
+#include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
 
@@ -16,6 +17,9 @@
 #define PAYING_LEASE INT64_C(10000)
 #define SETTLE_MS    INT64_C(3000)
 #define REST_MS      INT64_C(100) /* after one that was not taken */
+
+/* Results that are owed: as many as a few seconds of a busy service, and no more than it can spare. */
+#define RESULTS_MOST ((size_t)16 * 1024 * 1024)
 
 static int64_t clock_ms(void) {
     return idem_clock_monotonic_ns() / 1000000;
@@ -32,41 +36,54 @@ struct idem_passage *idem_passage_new(struct idem_recent *recent, idem_store_don
     return passage;
 }
 
+void idem_passage_free(struct idem_passage *passage) {
+    free(passage->debt.result);
+    free(passage);
+}
+
 bool idem_can_be_owed(enum idem_code code) {
     return code != IDEM_ERR_NOT_OWNER && code != IDEM_ERR_INVALID;
 }
 
-void idem_recent_owe(struct idem_recent *recent, const struct idem_completion *completion,
+bool idem_recent_owe(struct idem_recent *recent, struct idem_passage *passage,
                      const struct idem_record *record) {
-    const struct idem_debt debt = {
-        .digest = completion->digest,
-        .number = completion->number,
-        .fingerprint = record->fingerprint,
-        .has_fingerprint = record->has_fingerprint,
-        .owner = completion->owner,
-        .until_ms = record->until_ms,
-    };
-    idem_debts_add(&recent->debts, &debt);
+    const struct idem_completion *completion = &passage->completion;
+    struct idem_debt *debt = &passage->debt; /* whose result is there already */
+    bool has_result = debt->result_len > 0;
+    bool has_copy = debt->result != NULL;
+    if (!has_copy) {
+        idem_debts_lose_result(&recent->debts, debt);
+    }
+    debt->digest = completion->digest;
+    debt->number = completion->number;
+    debt->fingerprint = record->fingerprint;
+    debt->has_fingerprint = record->has_fingerprint;
+    debt->owner = completion->owner;
+    debt->until_ms = record->until_ms;
+    return (idem_debts_add(&recent->debts, debt) && has_copy) || !has_result;
 }
 
 /* While closing each is tried once, so that closing ends. */
-static void owe_again(struct idem_recent *recent, const struct idem_debt *debt) {
+static void owe_again(struct idem_recent *recent, struct idem_debt *debt) {
     if (recent->closing) {
         recent->debts.lost++;
+        idem_debts_lose_result(&recent->debts, debt);
     } else {
         recent->pay_at_ms = clock_ms() + REST_MS;
-        idem_debts_add(&recent->debts, debt);
+        (void)idem_debts_add(&recent->debts, debt);
     }
 }
 
 static void paid(struct idem_recent *recent, enum idem_code code,
-                 const struct idem_debt *debt) {
+                 struct idem_debt *debt) {
     recent->paying--;
     if (code == IDEM_OK) {
         recent->paid++;
         recent->paying_most += recent->closing && recent->paying_most < PAYING_MOST;
     } else if (idem_can_be_owed(code)) {
         owe_again(recent, debt);
+    } else {
+        idem_debts_lose_result(&recent->debts, debt); /* the record is another's */
     }
     if (recent->paying == 0 && recent->debts.count == 0 && recent->paid > 0) {
         idem_log_write(&recent->log, IDEM_LOG_NOTICE, "store.caught_up",
@@ -80,12 +97,14 @@ static void paid(struct idem_recent *recent, enum idem_code code,
 static void debt_completed(void *arg, const struct idem_answer *answer) {
     struct idem_passage *passage = arg;
     paid(passage->recent, answer->code, &passage->debt);
-    free(passage);
+    idem_passage_free(passage);
 }
 
+/* A result comes after its key, which can have been written long ago. */
 static bool is_ours(const struct idem_debt *debt, const struct idem_answer *answer) {
     return answer->outcome == IDEM_CLAIM_NEW ||
            answer->outcome == IDEM_CLAIM_TAKEN_OVER ||
+           (answer->outcome == IDEM_CLAIM_DONE && debt->result_len > 0) ||
            (answer->outcome == IDEM_CLAIM_IN_FLIGHT &&
             idem_same_owner(&answer->record.owner, &debt->owner));
 }
@@ -95,7 +114,7 @@ static void debt_claimed(void *arg, const struct idem_answer *answer) {
     struct idem_recent *recent = passage->recent;
     if (answer->code != IDEM_OK || !is_ours(&passage->debt, answer)) {
         paid(recent, answer->code, &passage->debt); /* or others have it */
-        free(passage);
+        idem_passage_free(passage);
         return;
     }
     int64_t left_ms = passage->debt.until_ms - recent->now_ms;
@@ -105,13 +124,16 @@ static void debt_claimed(void *arg, const struct idem_answer *answer) {
         .owner = passage->debt.owner,
         .now_ms = recent->now_ms,
         .ttl_ms = left_ms > 0 ? left_ms : 1,
+        .result = idem_span_of(passage->debt.result, passage->debt.result_len),
     };
     idem_store_complete(recent->behind, &completion, debt_completed, passage);
 }
 
-static bool pay(struct idem_recent *recent, const struct idem_debt *debt) {
+/* False: no memory, and the debt is owed again. */
+static bool pay(struct idem_recent *recent, struct idem_debt *debt) {
     struct idem_passage *passage = idem_passage_new(recent, NULL, NULL);
     if (passage == NULL) {
+        (void)idem_debts_add(&recent->debts, debt);
         return false;
     }
     passage->debt = *debt;
@@ -152,13 +174,14 @@ bool idem_recent_pay(struct idem_recent *recent) {
     looks = recent->closing || looks < LOOKS_MOST ? looks : LOOKS_MOST;
     while (looks-- > 0 && recent->paying < recent->paying_most &&
            idem_debts_take(&recent->debts, &debt)) {
-        bool over = debt.until_ms <= recent->now_ms;
-        if (!over && is_refused(recent, &debt)) {
-            idem_debts_add(&recent->debts, &debt);
-        } else if (over || pay(recent, &debt)) {
+        if (debt.until_ms <= recent->now_ms) {
+            free(debt.result);
+            any = true;
+        } else if (is_refused(recent, &debt)) {
+            (void)idem_debts_add(&recent->debts, &debt);
+        } else if (pay(recent, &debt)) {
             any = true;
         } else {
-            idem_debts_add(&recent->debts, &debt);
             break;
         }
     }
@@ -187,16 +210,26 @@ void idem_recent_settle(struct idem_recent *recent) {
 }
 
 void idem_recent_init_paying(struct idem_recent *recent, size_t most) {
-    idem_debts_init(&recent->debts, most);
+    idem_debts_init(&recent->debts, most, RESULTS_MOST);
     recent->paying_most = PAYING_LEAST;
 }
 
-void idem_recent_say_what_is_lost(const struct idem_recent *recent) {
+void idem_recent_say_what_is_lost(struct idem_recent *recent) {
+    struct idem_debt debt;
     size_t lost = recent->debts.count + (size_t)recent->debts.lost;
+    while (idem_debts_take(&recent->debts, &debt)) {
+        idem_debts_lose_result(&recent->debts, &debt);
+    }
     if (lost > 0) {
         idem_log_write(&recent->log, IDEM_LOG_WARNING, "store.not_caught_up",
                        "%zu keys that were done while the store did not answer were "
                        "never written to it: their next copies are taken for new",
                        lost);
+    }
+    if (recent->debts.results_lost > 0) {
+        idem_log_write(&recent->log, IDEM_LOG_WARNING, "store.not_caught_up",
+                       "%" PRIu64 " results that came while the store did not answer "
+                       "were never written to it: repeats are dropped without an answer",
+                       recent->debts.results_lost);
     }
 }

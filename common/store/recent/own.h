@@ -30,7 +30,7 @@ struct idem_passage {
     struct idem_answer held; /* while it waits: what it was answered last */
     struct idem_recent *recent;
     struct idem_claim claim;
-    struct idem_completion completion; /* without its result */
+    struct idem_completion completion; /* without its result, of which debt has a copy */
     struct idem_debt debt;
     idem_store_done *done;
     void *arg;
@@ -51,14 +51,17 @@ idem_own_digest(const struct idem_digest *digest, const struct idem_number *numb
 /* NULL: no memory. */
 struct idem_passage *idem_passage_new(struct idem_recent *recent, idem_store_done *done,
                                       void *arg);
+void idem_passage_free(struct idem_passage *passage);
 
 /* Whether the store behind may yet take a completion that it answered so: it did not answer, or it has
  * lost the claim. */
 bool idem_can_be_owed(enum idem_code code);
 
-/* The key is done, and the store behind has to be told; record is what the memory has. */
-void idem_recent_owe(struct idem_recent *recent, const struct idem_completion *completion,
-                     const struct idem_record *record);
+/* The key of a completion is done, and the store behind has to be told; record is what the memory has. False:
+ * there was a result with it that is not kept, for want of room or memory. */
+IDEM_MUST_USE bool idem_recent_owe(struct idem_recent *recent,
+                                   struct idem_passage *passage,
+                                   const struct idem_record *record);
 
 /* Owing up to that many keys, and nothing so far. */
 void idem_recent_init_paying(struct idem_recent *recent, size_t most);
@@ -71,6 +74,6 @@ bool idem_recent_pay(struct idem_recent *recent);
  * answer. */
 void idem_recent_settle(struct idem_recent *recent);
 
-void idem_recent_say_what_is_lost(const struct idem_recent *recent);
+void idem_recent_say_what_is_lost(struct idem_recent *recent);
 
 #endif

@@ -26,8 +26,9 @@
  * for as long as the options have patience, before it is answered "in flight".
  *
  * A completion that the store behind did not take is therefore reported as a success, since it is not
- * forgotten. The exception is one that had to be durable and cannot be deferred: it is reported as failed,
- * and not owed, since its caller asks again.
+ * forgotten, and neither is its result: copies are owed with their keys, within bounds. Beyond these the key
+ * alone is owed, and the completion reported as failed. The other exception is one that had to be durable
+ * and cannot be deferred: it is reported as failed, and not owed, since its caller asks again.
  *
  * What is owed is lost when this process is killed while the store behind is away, or closes: closing takes
  * seconds, whatever is owed, and the log says how much was lost (store.not_caught_up). The next copy then
@@ -212,12 +213,12 @@ static void complete_answered(void *arg, const struct idem_answer *answer) {
     if (answer->code != IDEM_OK && deferrable && idem_can_be_owed(answer->code) &&
         known_done(recent, &completion->digest, &completion->number, completion->now_ms,
                    &known)) {
-        idem_recent_owe(recent, completion, &known.record);
-        idem_answer_code(IDEM_OK, passage->done, passage->arg);
+        bool kept = idem_recent_owe(recent, passage, &known.record);
+        idem_answer_code(kept ? IDEM_OK : answer->code, passage->done, passage->arg);
     } else {
         passage->done(passage->arg, answer);
     }
-    free(passage);
+    idem_passage_free(passage);
 }
 
 static void remember_completion(struct idem_recent *recent,
@@ -229,6 +230,15 @@ static void remember_completion(struct idem_recent *recent,
     bool changed = false;
     if (idem_step_complete(&next, &changed, &found, completion) == IDEM_OK && changed) {
         idem_generations_put(&recent->memory, digest, &next);
+    }
+}
+
+/* It is borrowed for the length of the call, and may have to be owed afterwards. */
+static void copy_result(struct idem_debt *debt, struct idem_span result) {
+    debt->result_len = result.len;
+    debt->result = result.len > 0 ? malloc(result.len) : NULL;
+    if (debt->result != NULL) {
+        memcpy(debt->result, result.data, result.len);
     }
 }
 
@@ -245,6 +255,7 @@ static void recent_complete(struct idem_store *store,
     }
     passage->completion = *completion;
     passage->completion.result = idem_span_of(NULL, 0);
+    copy_result(&passage->debt, completion->result);
     idem_store_complete(recent->behind, completion, complete_answered, passage);
 }
 
@@ -299,7 +310,8 @@ static void recent_stats(struct idem_store *store, struct idem_store_stats *stat
     stats->owed = recent->debts.count;
     stats->memory_entries = idem_generations_count(&recent->memory);
     stats->memory_bytes = idem_generations_bytes(&recent->memory) +
-                          recent->debts.capacity * sizeof *recent->debts.items;
+                          recent->debts.capacity * sizeof *recent->debts.items +
+                          recent->debts.bytes;
 }
 
 static int recent_poll_fd(struct idem_store *store) {

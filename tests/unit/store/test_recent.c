@@ -3,8 +3,6 @@
 #include "scripted_store.h"
 #include "stores.h"
 
-#include "store/recent/debts.h"
-#include "store/recent/generations.h"
 #include "store/recent/recent.h"
 
 #include <poll.h>
@@ -127,6 +125,10 @@ static enum idem_code complete(uint64_t n) {
     return stores_complete(&stage.box, n, &stores_me, T0, HOUR);
 }
 
+static enum idem_code respond(uint64_t n, struct idem_span result) {
+    return stores_complete_with(&stage.box, n, T0, HOUR, result);
+}
+
 static void a_key_completed_here_is_answered_without_the_store(void **state) {
     (void)state;
     assert_int_equal(claim(1).outcome, IDEM_CLAIM_NEW);
@@ -184,9 +186,7 @@ static void a_result_is_asked_for_behind_the_memory(void **state) {
     struct idem_claim copy = stores_claim_of(1, &stores_other, T0, 1000);
     (void)state;
     (void)claim(1);
-    assert_int_equal(
-        stores_complete_with(&stage.box, 1, T0, HOUR, idem_span_text("response")),
-        IDEM_OK);
+    assert_int_equal(respond(1, idem_span_text("response")), IDEM_OK);
     unsigned before = scripted_store_operations(stage.scripted);
     assert_int_equal(stores_claim_as(&stage.box, &copy).answer.outcome, IDEM_CLAIM_DONE);
     assert_int_equal(scripted_store_operations(stage.scripted), before);
@@ -203,9 +203,7 @@ static void without_the_store_a_repeat_is_known_without_its_result(void **state)
     (void)state;
     copy.wants_result = true;
     (void)claim(1);
-    assert_int_equal(
-        stores_complete_with(&stage.box, 1, T0, HOUR, idem_span_text("response")),
-        IDEM_OK);
+    assert_int_equal(respond(1, idem_span_text("response")), IDEM_OK);
     scripted_store_fail(stage.scripted, IDEM_ERR_UNAVAILABLE, 1);
     struct idem_answer answer = stores_claim_as(&stage.box, &copy).answer;
     assert_int_equal(answer.code, IDEM_OK);
@@ -282,20 +280,72 @@ static void a_failed_claim_of_a_copy_that_is_not_delivered_is_forgotten(void **s
     assert_int_equal(answer.record.state, IDEM_RECORD_NONE);
 }
 
+/* All that the store behind has of a key. */
+static struct stores_answer found_behind(uint64_t n) {
+    struct stores_box box = {.store = stage.memory};
+    return stores_lookup(&box, n, T0);
+}
+
 static void what_is_completed_without_the_store_is_written_later(void **state) {
     (void)state;
     scripted_store_fail(stage.scripted, IDEM_ERR_UNAVAILABLE, 2);
     (void)claim(1);
     assert_int_equal(complete(1), IDEM_OK);
     assert_int_equal(claim(1).outcome, IDEM_CLAIM_DONE);
-    struct stores_box behind = {.store = stage.memory};
-    assert_int_equal(stores_lookup(&behind, 1, T0).answer.code, IDEM_ERR_NOT_FOUND);
+    assert_int_equal(found_behind(1).answer.code, IDEM_ERR_NOT_FOUND);
     idem_store_dispatch(stage.box.store);
-    struct stores_answer written = stores_lookup(&behind, 1, T0);
+    struct stores_answer written = found_behind(1);
     assert_int_equal(written.answer.code, IDEM_OK);
     assert_int_equal(written.answer.record.state, IDEM_RECORD_DONE);
     assert_true(written.answer.record.has_fingerprint);
     assert_int_equal(written.answer.record.until_ms, T0 + HOUR);
+}
+
+static void expect_result(uint64_t n, const char *result) {
+    struct stores_answer found = found_behind(n);
+    assert_int_equal(found.answer.code, IDEM_OK);
+    assert_int_equal(found.answer.record.state, IDEM_RECORD_DONE);
+    assert_int_equal(found.answer.record.result.len, strlen(result));
+    assert_memory_equal(found.result, result, strlen(result));
+}
+
+static void a_result_that_comes_without_the_store_is_written_later(void **state) {
+    (void)state;
+    (void)claim(1);
+    assert_int_equal(complete(1), IDEM_OK);
+    scripted_store_fail(stage.scripted, IDEM_ERR_UNAVAILABLE, 1);
+    assert_int_equal(respond(1, idem_span_text("response")), IDEM_OK);
+    expect_result(1, "");
+    idem_store_dispatch(stage.box.store);
+    expect_result(1, "response");
+    assert_int_equal(found_behind(1).answer.record.until_ms, T0 + HOUR);
+}
+
+static void a_key_and_its_result_are_both_written_later(void **state) {
+    (void)state;
+    scripted_store_fail(stage.scripted, IDEM_ERR_UNAVAILABLE, 3);
+    (void)claim(1);
+    assert_int_equal(complete(1), IDEM_OK);
+    assert_int_equal(respond(1, idem_span_text("response")), IDEM_OK);
+    assert_int_equal(found_behind(1).answer.code, IDEM_ERR_NOT_FOUND);
+    idem_store_dispatch(stage.box.store);
+    expect_result(1, "response");
+}
+
+/* Nobody is told that it is stored. */
+static void a_result_that_there_is_no_room_for_is_reported(void **state) {
+    static const uint8_t large[IDEM_RESULT_MAX];
+    const uint64_t fit = 16 * 1024 * 1024 / sizeof large;
+    (void)state;
+    for (uint64_t n = 1; n <= fit + 1; n++) {
+        scripted_store_fail(stage.scripted, IDEM_ERR_UNAVAILABLE, 2);
+        (void)claim(n);
+        assert_int_equal(respond(n, idem_span_of(large, sizeof large)),
+                         n <= fit ? IDEM_OK : IDEM_ERR_UNAVAILABLE);
+    }
+    idem_store_dispatch(stage.box.store);
+    assert_int_equal(found_behind(1).answer.record.result.len, sizeof large);
+    expect_result(fit + 1, "");
 }
 
 static void owe(uint64_t n) {
@@ -305,8 +355,7 @@ static void owe(uint64_t n) {
 }
 
 static enum idem_code written(uint64_t n) {
-    struct stores_box behind = {.store = stage.memory};
-    return stores_lookup(&behind, n, T0).answer.code;
+    return found_behind(n).answer.code;
 }
 
 static void owe_two_of_which_one_is_refused(void) {
@@ -352,7 +401,6 @@ static void a_durable_completion_that_fails_is_reported(void **state) {
 static void a_durable_completion_that_can_be_deferred_is_written_later(void **state) {
     (void)state;
     struct stores_answer note = {.calls = 0};
-    struct stores_box behind = {.store = stage.memory};
     const struct idem_completion completion = {
         .digest = stores_digest(1),
         .owner = stores_me,
@@ -365,10 +413,9 @@ static void a_durable_completion_that_can_be_deferred_is_written_later(void **st
     scripted_store_fail(stage.scripted, IDEM_ERR_UNAVAILABLE, 1);
     idem_store_complete(stage.box.store, &completion, stores_note, &note);
     assert_int_equal(note.answer.code, IDEM_OK);
-    assert_int_equal(stores_lookup(&behind, 1, T0).answer.record.state,
-                     IDEM_RECORD_PENDING);
+    assert_int_equal(found_behind(1).answer.record.state, IDEM_RECORD_PENDING);
     idem_store_dispatch(stage.box.store);
-    assert_int_equal(stores_lookup(&behind, 1, T0).answer.record.state, IDEM_RECORD_DONE);
+    assert_int_equal(found_behind(1).answer.record.state, IDEM_RECORD_DONE);
 }
 
 static void what_somebody_else_has_written_meanwhile_stays(void **state) {
@@ -379,8 +426,7 @@ static void what_somebody_else_has_written_meanwhile_stays(void **state) {
     assert_int_equal(complete(1), IDEM_OK);
     (void)stores_claim(&behind, 1, &stores_other, T0, 1000);
     idem_store_dispatch(stage.box.store);
-    assert_int_equal(stores_lookup(&behind, 1, T0).answer.record.owner.instance,
-                     stores_other.instance);
+    assert_int_equal(found_behind(1).answer.record.owner.instance, stores_other.instance);
 }
 
 static void a_claim_held_elsewhere_is_asked_again_until_it_is_decided(void **state) {
@@ -418,47 +464,6 @@ static void a_sync_waits_for_nobody_elses_claim(void **state) {
     assert_int_equal(note.answer.outcome, IDEM_CLAIM_IN_FLIGHT);
 }
 
-static void the_memory_is_bounded_and_keeps_the_latest(void **state) {
-    (void)state;
-    struct idem_generations generations;
-    struct idem_record record = {.state = IDEM_RECORD_DONE, .until_ms = T0};
-    assert_true(idem_generations_init(&generations, 100));
-    for (uint64_t n = 0; n < 1000; n++) {
-        struct idem_digest digest = stores_digest(n);
-        idem_generations_put(&generations, &digest, &record);
-        assert_in_range(idem_generations_count(&generations), 1, 100);
-    }
-    for (uint64_t n = 950; n < 1000; n++) {
-        struct idem_digest digest = stores_digest(n);
-        assert_int_equal(idem_generations_find(&generations, &digest).state,
-                         IDEM_RECORD_DONE);
-    }
-    idem_generations_fini(&generations);
-}
-
-static void debts_are_paid_oldest_first_and_bounded(void **state) {
-    (void)state;
-    struct idem_debts debts;
-    struct idem_debt debt = {.until_ms = 0};
-    idem_debts_init(&debts, 200);
-    for (int64_t i = 0; i < 300; i++) {
-        debt.until_ms = i;
-        idem_debts_add(&debts, &debt);
-        if (i == 50) {
-            assert_true(idem_debts_take(&debts, &debt));
-            assert_int_equal(debt.until_ms, 0);
-        }
-    }
-    assert_int_equal(debts.count, 200);
-    assert_int_equal(debts.lost, 99);
-    for (int64_t i = 1; i <= 200; i++) {
-        assert_true(idem_debts_take(&debts, &debt));
-        assert_int_equal(debt.until_ms, i);
-    }
-    assert_false(idem_debts_take(&debts, &debt));
-    idem_debts_fini(&debts);
-}
-
 #define CASE(name)    cmocka_unit_test_setup_teardown(name, open_stage, close_stage)
 #define PATIENT(name) cmocka_unit_test_setup_teardown(name, open_patient, close_stage)
 
@@ -477,6 +482,9 @@ int main(void) {
         CASE(a_failed_claim_tells_of_the_one_before),
         CASE(a_failed_claim_of_a_copy_that_is_not_delivered_is_forgotten),
         CASE(what_is_completed_without_the_store_is_written_later),
+        CASE(a_result_that_comes_without_the_store_is_written_later),
+        CASE(a_key_and_its_result_are_both_written_later),
+        CASE(a_result_that_there_is_no_room_for_is_reported),
         CASE(what_is_owed_to_servers_that_answer_is_written_while_another_does_not),
         CASE(closing_writes_to_the_servers_that_answer),
         CASE(a_durable_completion_that_fails_is_reported),
@@ -485,8 +493,6 @@ int main(void) {
         PATIENT(a_claim_held_elsewhere_is_asked_again_until_it_is_decided),
         PATIENT(patience_ends),
         PATIENT(a_sync_waits_for_nobody_elses_claim),
-        cmocka_unit_test(the_memory_is_bounded_and_keeps_the_latest),
-        cmocka_unit_test(debts_are_paid_oldest_first_and_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
