@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The Redis store on a real server: what is stored, who may see it, what is warned about and refused. */
+#include "logged.h"
 #include "stores.h"
 
 #include "store/redis/layout.h"
@@ -14,22 +15,12 @@
 static struct redis_server server;
 static struct stores_box box;
 static struct stores_box second;
-static char logged[8192];
-
-static void note_log(void *context, enum idem_log_level level, const char *event,
-                     const char *text) {
-    size_t used = strlen(logged);
-    (void)context;
-    (void)level;
-    (void)snprintf(logged + used, sizeof logged - used, "%s: %s\n", event, text);
-}
 
 static int reset(void **state) {
     (void)state;
     memset(&box, 0, sizeof box);
     memset(&second, 0, sizeof second);
-    logged[0] = '\0';
-    box.log = (struct idem_log){.sink = note_log, .level = IDEM_LOG_NOTICE};
+    box.log = logged_open();
     return 0;
 }
 
@@ -70,7 +61,7 @@ static void a_server_that_keeps_its_keys_is_not_warned_about(void **state) {
     (void)state;
     start(lasting);
     stores_open(&box);
-    assert_string_equal(logged, "");
+    assert_string_equal(logged_lines(), "");
 }
 
 static void a_server_that_may_evict_keys_is_warned_about_once(void **state) {
@@ -79,7 +70,7 @@ static void a_server_that_may_evict_keys_is_warned_about_once(void **state) {
     (void)state;
     start(options);
     stores_open(&box);
-    char *first = strstr(logged, "store.evicts");
+    char *first = strstr(logged_lines(), "store.evicts");
     assert_non_null(first);
     assert_non_null(strstr(first, "noeviction"));
     assert_null(strstr(first + 1, "store.evicts"));
@@ -89,7 +80,7 @@ static void a_server_that_keeps_nothing_on_disk_is_warned_about(void **state) {
     (void)state;
     start(forgetful);
     stores_open(&box);
-    assert_non_null(strstr(logged, "store.forgets"));
+    assert_true(logged_has("store.forgets"));
 }
 
 static void a_wrong_password_is_refused_at_start(void **state) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The Redis store when the server is slow, silent, gone, restarted, or not a Redis at all. */
+#include "logged.h"
 #include "proxy.h"
 #include "stores.h"
 
@@ -14,25 +15,15 @@
 static struct redis_server server;
 static struct proxy *proxy;
 static struct stores_box box;
-static char logged[8192];
 
 static const char *const forgetful[] = {"--save", "", "--appendonly", "no", NULL};
 static const char *const lasting[] = {"--appendonly", "yes", "--appendfsync", "always",
                                       NULL};
 
-static void note_log(void *context, enum idem_log_level level, const char *event,
-                     const char *text) {
-    size_t used = strlen(logged);
-    (void)context;
-    (void)level;
-    (void)snprintf(logged + used, sizeof logged - used, "%s: %s\n", event, text);
-}
-
 static int reset(void **state) {
     (void)state;
     memset(&box, 0, sizeof box);
-    logged[0] = '\0';
-    box.log = (struct idem_log){.sink = note_log, .level = IDEM_LOG_NOTICE};
+    box.log = logged_open();
     return 0;
 }
 
@@ -104,14 +95,14 @@ static void a_server_that_is_down_at_start_is_used_when_it_is_up(void **state) {
     server.port = redis_free_port();
     use_port(server.port, "");
     stores_open(&box);
-    assert_non_null(strstr(logged, "store.unavailable"));
+    assert_true(logged_has("store.unavailable"));
     assert_int_equal(timed_claim(1, &took_ms), IDEM_ERR_UNAVAILABLE);
     assert_true(took_ms < 50);
     idem_store_read_stats(box.store, &stats);
     assert_true(stats.failing);
     redis_start(&server, forgetful);
     await_recovery(1);
-    assert_non_null(strstr(logged, "store.available"));
+    assert_true(logged_has("store.available"));
     idem_store_read_stats(box.store, &stats);
     assert_false(stats.failing);
 }
@@ -210,7 +201,7 @@ static void a_lost_connection_is_replaced_without_refusing_anything(void **state
         }
         assert_int_equal(claim(n).outcome, IDEM_CLAIM_IN_FLIGHT);
     }
-    assert_null(strstr(logged, "store.unavailable"));
+    assert_false(logged_has("store.unavailable"));
 }
 
 static void what_was_sent_on_a_lost_connection_may_have_happened(void **state) {
@@ -248,7 +239,7 @@ static void a_slow_network_within_the_deadline_is_no_fault(void **state) {
     for (size_t n = 0; n < COUNT; n++) {
         assert_int_equal(notes[n].answer.outcome, IDEM_CLAIM_NEW);
     }
-    assert_null(strstr(logged, "store.unavailable"));
+    assert_false(logged_has("store.unavailable"));
 }
 
 static void
@@ -300,7 +291,7 @@ static void a_server_that_closes_idle_connections_costs_nothing(void **state) {
     (void)redis_tell(&server, "CLIENT KILL TYPE normal");
     turn(50);
     assert_int_equal(claim(1).outcome, IDEM_CLAIM_IN_FLIGHT);
-    assert_null(strstr(logged, "store.unavailable"));
+    assert_false(logged_has("store.unavailable"));
 }
 
 static void closing_while_the_server_is_stopped_answers_what_is_open(void **state) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The Redis store and replicas: waiting for them, not writing to them, and changes of roles. */
+#include "logged.h"
 #include "stores.h"
 
 #include <stdio.h>
@@ -11,23 +12,13 @@
 static struct redis_server server;
 static struct redis_server other;
 static struct stores_box box;
-static char logged[8192];
 
 static const char *const forgetful[] = {"--save", "", "--appendonly", "no", NULL};
-
-static void note_log(void *context, enum idem_log_level level, const char *event,
-                     const char *text) {
-    size_t used = strlen(logged);
-    (void)context;
-    (void)level;
-    (void)snprintf(logged + used, sizeof logged - used, "%s: %s\n", event, text);
-}
 
 static int start_both(void **state) {
     (void)state;
     memset(&box, 0, sizeof box);
-    logged[0] = '\0';
-    box.log = (struct idem_log){.sink = note_log, .level = IDEM_LOG_NOTICE};
+    box.log = logged_open();
     redis_start(&server, forgetful);
     redis_start(&other, forgetful);
     (void)snprintf(box.url, sizeof box.url, "unix://%s?timeout=2s&wait_replicas=1",
@@ -71,7 +62,7 @@ static void a_replica_is_not_written(void **state) {
     stores_open(&box);
     assert_int_equal(stores_claim(&box, 1, &stores_me, T0, 1000).code,
                      IDEM_ERR_UNAVAILABLE);
-    assert_non_null(strstr(logged, "is a replica"));
+    assert_true(logged_has("is a replica"));
 }
 
 /* A fail-over behind our back: the answer READONLY leads to a new connection. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The Redis store over TLS: whom it trusts, and what a connection that is cut or changed does. */
+#include "logged.h"
 #include "proxy.h"
 #include "redis_tls.h"
 #include "stores.h"
@@ -22,15 +23,6 @@ static struct redis_server server;
 static struct redis_tls tls;
 static struct stores_box box;
 static struct proxy *proxy;
-static char logged[8192];
-
-static void note_log(void *context, enum idem_log_level level, const char *event,
-                     const char *text) {
-    size_t used = strlen(logged);
-    (void)context;
-    (void)level;
-    (void)snprintf(logged + used, sizeof logged - used, "%s: %s\n", event, text);
-}
 
 static int make_certificates(void **state) {
     (void)state;
@@ -52,8 +44,7 @@ static int remove_certificates(void **state) {
 static int reset(void **state) {
     (void)state;
     memset(&box, 0, sizeof box);
-    logged[0] = '\0';
-    box.log = (struct idem_log){.sink = note_log, .level = IDEM_LOG_NOTICE};
+    box.log = logged_open();
     return 0;
 }
 
@@ -83,7 +74,7 @@ static void refused(enum idem_code code, const char *hint) {
     struct idem_store *store = NULL;
     struct idem_error error;
     if (stores_try(&box, false, &store, &error) != code) {
-        fail_msg("not refused as it should be: %s%s", error.text, logged);
+        fail_msg("not refused as it should be: %s%s", error.text, logged_lines());
     }
     assert_null(store);
     if (strstr(error.text, hint) == NULL) {
@@ -101,8 +92,8 @@ static void refused_or_lost(const char *hint, const char *hint_in_log) {
     }
     assert_int_equal(stores_claim(&box, 1, &stores_me, T0, 1000).code,
                      IDEM_ERR_UNAVAILABLE);
-    if (strstr(logged, hint_in_log) == NULL) {
-        fail_msg("no '%s' in: %s", hint_in_log, logged);
+    if (!logged_has(hint_in_log)) {
+        fail_msg("no '%s' in: %s", hint_in_log, logged_lines());
     }
     stores_close(&box);
 }
@@ -203,7 +194,7 @@ static void a_plain_server_is_never_used_and_the_log_says_why(void **state) {
     start("server", NULL, NULL);
     use("rediss", "127.0.0.1", server.port, "ca.pem", "&connect_timeout=300ms");
     stores_open(&box);
-    assert_non_null(strstr(logged, "does it speak TLS there?"));
+    assert_true(logged_has("does it speak TLS there?"));
     assert_int_equal(stores_claim(&box, 1, &stores_me, T0, 1000).code,
                      IDEM_ERR_UNAVAILABLE);
 }
@@ -216,7 +207,7 @@ static void redis_without_tls_to_a_port_with_it_is_not_used(void **state) {
     (void)snprintf(box.url, sizeof box.url, "redis://127.0.0.1:%u", tls.port);
     enum idem_code code = stores_try(&box, false, &store, &error);
     box.store = store;
-    assert_true(code == IDEM_ERR_FORMAT || strstr(logged, "store.unavailable") != NULL);
+    assert_true(code == IDEM_ERR_FORMAT || logged_has("store.unavailable"));
 }
 
 /* Larger than a record of TLS, and than what a socket takes at once. */
@@ -367,7 +358,7 @@ static enum idem_code try_spoilt(size_t at, bool change) {
     }
     stores_close(&box);
     spoiler_stop(&spoiler);
-    logged[0] = '\0';
+    (void)logged_open();
     return code;
 }
 
