@@ -30,9 +30,6 @@
     "1 + n * 7919 %% 100000 FROM m WHERE id = n %% 10'\n"                                \
     "    parameters: [payload]"
 
-static const char *const redis_options[] = {
-    "--save", "", "--appendonly", "yes", "--appendfsync", "always", NULL};
-
 static int64_t now_ms(void) {
     return idem_clock_monotonic_ns() / 1000000;
 }
@@ -153,12 +150,10 @@ bool stage_fell(struct stage *stage, size_t index) {
 }
 
 void stage_kill_rabbitmq(struct stage *stage) {
-    rabbitmq_disconnect(stage->client);
+    struct rabbitmq *client = stage->client;
     stage->client = NULL;
-    rabbitmq_kill();
     stage->kills++;
-    rabbitmq_start_again();
-    stage->client = rabbitmq_connect();
+    stage->client = rabbitmq_crash(client);
 }
 
 static void open_postgres(struct stage *stage) {
@@ -169,9 +164,7 @@ static void open_postgres(struct stage *stage) {
                 "INSERT INTO account SELECT id, 0 FROM generate_series(0, 9) AS id;"
                 "CREATE TABLE idem_inbox (digest bytea PRIMARY KEY, fingerprint bytea,"
                 " first_seen timestamptz NOT NULL, expires timestamptz NOT NULL)");
-    rabbitmq_exchange(stage->client, "aside", "fanout");
-    rabbitmq_queue(stage->client, "aside", NULL);
-    rabbitmq_bind(stage->client, "aside", "aside", "");
+    rabbitmq_fanout(stage->client, "aside", "aside");
     stage->links[STAGE_SINK] = proxy_start(stage->postgres.port);
 }
 
@@ -184,9 +177,7 @@ void stage_open(struct stage *stage, const struct plan *plan, uint64_t seed) {
     *stage = (struct stage){.plan = plan};
     chance_init(&stage->chance, seed, plan->title);
     stage->bridge_count = plan->store == PLAN_REDIS_TWO ? 2 : 1;
-    stage->client = rabbitmq_connect();
-    rabbitmq_queue(stage->client, "in", NULL);
-    rabbitmq_queue(stage->client, "out", NULL);
+    stage->client = rabbitmq_open("in out");
     if (kills_rabbitmq(plan)) {
         rabbitmq_keep_declarations();
     }
@@ -197,7 +188,7 @@ void stage_open(struct stage *stage, const struct plan *plan, uint64_t seed) {
         stage->links[STAGE_SINK] = proxy_start(rabbitmq_port());
     }
     if (stage_uses_redis(stage)) {
-        redis_start(&stage->redis, redis_options);
+        redis_start(&stage->redis, redis_durable);
         stage->links[STAGE_STORE] = proxy_start(stage->redis.port);
     }
     for (size_t i = 1; i < stage->bridge_count; i++) {

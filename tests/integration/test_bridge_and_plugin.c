@@ -50,12 +50,8 @@ static const char *bridge_config(void) {
 
 static int set_up(void **state) {
     redis_start(&redis, NULL);
-    client = rabbitmq_connect();
-    rabbitmq_queue(client, "in", NULL);
-    rabbitmq_queue(client, "out", NULL);
-    rabbitmq_queue(client, "set-aside", NULL);
-    rabbitmq_exchange(client, "aside", "fanout");
-    rabbitmq_bind(client, "set-aside", "aside", "");
+    client = rabbitmq_open("in out");
+    rabbitmq_fanout(client, "aside", "set-aside");
     bridge = bridge_start(bridge_config(), 0);
     bridge_await(bridge, "link.up: source", 1);
     scene_open_with(&scene,

@@ -16,8 +16,7 @@ static struct rabbitmq *client;
 
 static int set_up(void **state) {
     (void)state;
-    client = rabbitmq_connect();
-    rabbitmq_queue(client, "in", NULL);
+    client = rabbitmq_open("in");
     return 0;
 }
 
@@ -28,12 +27,7 @@ static int tear_down(void **state) {
 
 static void expect(const char *config, const char *argument, int status,
                    const char *text) {
-    struct bridge *bridge;
-    assert_int_equal(bridge_run(&bridge, config, argument), status);
-    if (bridge_logged(bridge, text) == 0) {
-        char *log = bridge_log(bridge);
-        fail_msg("\"%s\" is not in: %s", text, log);
-    }
+    (void)bridge_run_expecting(config, argument, status, text);
 }
 
 static void a_good_configuration_passes_the_check(void **state) {

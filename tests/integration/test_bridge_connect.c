@@ -19,9 +19,7 @@ static char config[2048];
 
 static int set_up(void **state) {
     (void)state;
-    client = rabbitmq_connect();
-    rabbitmq_queue(client, "in", NULL);
-    rabbitmq_queue(client, "out", NULL);
+    client = rabbitmq_open("in out");
     return 0;
 }
 
@@ -39,11 +37,7 @@ static void expect_through(const char *body) {
 }
 
 static void refused(const char *text, int status, const char *why) {
-    struct bridge *bridge;
-    assert_int_equal(bridge_run(&bridge, text, NULL), status);
-    if (bridge_logged(bridge, why) == 0) {
-        fail_msg("\"%s\" is not in: %s", why, bridge_log(bridge));
-    }
+    struct bridge *bridge = bridge_run_expecting(text, NULL, status, why);
     assert_int_equal(bridge_logged(bridge, "s3cret"), 0);
 }
 

@@ -30,12 +30,8 @@ static struct rabbitmq *client;
 
 static int set_up(void **state) {
     (void)state;
-    client = rabbitmq_connect();
-    rabbitmq_queue(client, "in", NULL);
-    rabbitmq_queue(client, "out", NULL);
-    rabbitmq_queue(client, "aside", NULL);
-    rabbitmq_exchange(client, "aside", "fanout");
-    rabbitmq_bind(client, "aside", "aside", "");
+    client = rabbitmq_open("in out");
+    rabbitmq_fanout(client, "aside", "aside");
     rabbitmq_exchange(client, "events", "topic");
     return 0;
 }

@@ -24,9 +24,7 @@ static char config[2048]; /* with RabbitMQ's own port where @PORT@ is the proxy'
 
 static int set_up(void **state) {
     (void)state;
-    client = rabbitmq_connect();
-    rabbitmq_queue(client, "in", NULL);
-    rabbitmq_queue(client, "out", NULL);
+    client = rabbitmq_open("in out");
     return 0;
 }
 
@@ -48,22 +46,6 @@ static const char *configure(bool source, bool sink, const char *more) {
     return config;
 }
 
-/* A stop leaves to the source what has been held for long: then there is more to do. */
-static void wait_until_through(struct bridge *bridge) {
-    int64_t deadline = testing_deadline();
-    rabbitmq_wait_depth(client, "in", 0);
-    bridge_stop(bridge, EXIT_SUCCESS);
-    while (rabbitmq_depth(client, "in") > 0) {
-        assert_int_not_equal(testing_remaining_ms(deadline), 0);
-        bridge_restart(bridge);
-        rabbitmq_wait_depth(client, "in", 0);
-        bridge_stop(bridge, EXIT_SUCCESS);
-    }
-    assert_true(bridge_logged(bridge, "unexpected 0") > 0);
-    assert_int_equal(bridge_logged(bridge, "unexpected 0"),
-                     bridge_logged(bridge, "unexpected "));
-}
-
 static void killed_again_and_again_it_loses_nothing(void **state) {
     const unsigned messages = 6000;
     (void)state;
@@ -74,7 +56,7 @@ static void killed_again_and_again_it_loses_nothing(void **state) {
         bridge_kill(bridge);
         bridge_restart(bridge);
     }
-    wait_until_through(bridge);
+    bridge_run_until_through(bridge, client, "in");
     tally_check(client, "out", messages, bridge_logged(bridge, "copy.in_doubt"));
 }
 
@@ -88,7 +70,7 @@ static void cut_again_and_again(bool source, bool sink) {
         rabbitmq_wait_more(client, "out", 100);
         proxy_cut(proxy);
     }
-    wait_until_through(bridge);
+    bridge_run_until_through(bridge, client, "in");
     assert_true(proxy_accepted(proxy) > 5);
     tally_check(client, "out", messages, bridge_logged(bridge, "copy.in_doubt"));
     if (!sink) { /* what was published is carried to its end: nothing is in doubt */
@@ -125,7 +107,7 @@ static void a_stall_that_costs_heartbeats_loses_nothing(void **state) {
     proxy_stall(proxy, true);
     bridge_await(bridge, "heartbeat", 2); /* both ends */
     proxy_stall(proxy, false);
-    wait_until_through(bridge);
+    bridge_run_until_through(bridge, client, "in");
     tally_check(client, "out", messages, bridge_logged(bridge, "copy.in_doubt"));
     proxy_stop(proxy);
 }
@@ -141,7 +123,7 @@ static void idle_connections_are_kept_by_heartbeats(void **state) {
     rabbitmq_heartbeat(60);
     rabbitmq_publish_many(client, "in", "m", 10);
     rabbitmq_wait_depth(client, "out", 10);
-    wait_until_through(bridge);
+    bridge_run_until_through(bridge, client, "in");
     assert_int_equal(bridge_logged(bridge, "link.up"), 2);
     proxy_stop(proxy);
 }
@@ -199,7 +181,7 @@ static void it_waits_for_a_broker_that_is_not_there_yet(void **state) {
     bridge_await(bridge, "trying again", 4);
     proxy_refuse(proxy, false);
     rabbitmq_wait_depth(client, "out", 10);
-    wait_until_through(bridge);
+    bridge_run_until_through(bridge, client, "in");
     proxy_stop(proxy);
 }
 
@@ -213,7 +195,7 @@ static void a_deleted_queue_is_waited_for(void **state) {
     rabbitmq_queue(client, "in", NULL);
     rabbitmq_publish_many(client, "in", "m", 10);
     rabbitmq_wait_depth(client, "out", 10);
-    wait_until_through(bridge);
+    bridge_run_until_through(bridge, client, "in");
 }
 
 int main(void) {

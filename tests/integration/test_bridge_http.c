@@ -37,9 +37,7 @@ static struct redis_server redis;
 
 static int set_up(void **state) {
     (void)state;
-    client = rabbitmq_connect();
-    rabbitmq_queue(client, "in", NULL);
-    rabbitmq_queue(client, "out", NULL);
+    client = rabbitmq_open("in out");
     return 0;
 }
 

@@ -19,8 +19,7 @@ static unsigned fences;
 
 static int set_up(void **state) {
     (void)state;
-    client = rabbitmq_connect();
-    rabbitmq_queue(client, "out", NULL);
+    client = rabbitmq_open("out");
     return 0;
 }
 

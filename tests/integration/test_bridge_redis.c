@@ -16,14 +16,9 @@ static struct rabbitmq *client;
 static struct redis_server redis;
 
 static int set_up(void **state) {
-    static const char *const options[] = {
-        "--save", "", "--appendonly", "yes", "--appendfsync", "always", NULL};
     (void)state;
-    redis_start(&redis, options);
-    client = rabbitmq_connect();
-    rabbitmq_queue(client, "in", NULL);
-    rabbitmq_queue(client, "in2", NULL);
-    rabbitmq_queue(client, "out", NULL);
+    redis_start(&redis, redis_durable);
+    client = rabbitmq_open("in in2 out");
     return 0;
 }
 

@@ -12,17 +12,10 @@
 
 static struct rabbitmq *client;
 static struct redis_server redis;
-static const char *const redis_options[] = {
-    "--save", "", "--appendonly", "yes", "--appendfsync", "always", NULL};
-
 static int set_up(void **state) {
-    static const char *const queues[] = {"in", "in2", "work", "replies", "mine"};
     (void)state;
-    redis_start(&redis, redis_options);
-    client = rabbitmq_connect();
-    for (size_t i = 0; i < sizeof queues / sizeof queues[0]; i++) {
-        rabbitmq_queue(client, queues[i], NULL);
-    }
+    redis_start(&redis, redis_durable);
+    client = rabbitmq_open("in in2 work replies mine");
     return 0;
 }
 
@@ -165,7 +158,7 @@ static void a_reply_waits_for_a_store_that_is_away(void **state) {
     rpc_reply(client, &work, "paid", NULL);
     bridge_await(bridge, "a claim was not settled", 1);
     assert_int_equal(rabbitmq_unacknowledged("replies"), 1);
-    redis_start(&redis, redis_options);
+    redis_start(&redis, redis_durable);
     expect("paid", "a", false);
     expect_end(bridge, "in");
     assert_int_equal(bridge_figure(bridge, "in doubt"), 0);
@@ -180,7 +173,7 @@ static void without_a_store_the_worker_answers_the_requester_itself(void **state
     rpc_take(client, "work", &work);
     assert_string_equal(work.reply_to, "mine");
     assert_string_equal(work.correlation_id, "a");
-    redis_start(&redis, redis_options);
+    redis_start(&redis, redis_durable);
     expect_end(bridge, "in");
     assert_int_equal(bridge_figure(bridge, "unprotected"), 1);
 }

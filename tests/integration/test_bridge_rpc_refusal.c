@@ -224,32 +224,31 @@ static void a_request_without_a_key_is_told(void **state) {
     end(bridge, 1);
 }
 
-/* What the requester gets is not what went wrong on the way to it. */
-static void a_refusal_that_is_tried_again_still_says_why(void **state) {
+/* The refusal has been tried once, and the queue is full. */
+static struct bridge *refuse_into_a_full_queue(void) {
     const struct rabbitmq_message filling = {.routing_key = "yours", .body = "full"};
-    (void)state;
     rabbitmq_queue(client, "yours", "x-max-length=1 x-overflow=reject-publish");
     struct bridge *bridge = rpc_scene_start(RPC_SCENE_TOP RPC_SCENE_RULE(""));
     pay("a");
     rabbitmq_publish(client, &filling);
     ask_more("a", "yours", "r-2");
+    expect_aside("pay more", "conflict");
     bridge_await(bridge, "sink.undelivered: nacked", 1);
+    return bridge;
+}
+
+/* What the requester gets is not what went wrong on the way to it. */
+static void a_refusal_that_is_tried_again_still_says_why(void **state) {
+    (void)state;
+    struct bridge *bridge = refuse_into_a_full_queue();
     assert_string_equal(rabbitmq_take(client, "yours"), "full");
     expect_refusal("yours", "r-2", "conflict");
-    expect_aside("pay more", "conflict");
     end(bridge, 1);
 }
 
 static void a_killed_bridge_tells_a_refused_requester_after_its_start(void **state) {
-    const struct rabbitmq_message filling = {.routing_key = "yours", .body = "full"};
     (void)state;
-    rabbitmq_queue(client, "yours", "x-max-length=1 x-overflow=reject-publish");
-    struct bridge *bridge = rpc_scene_start(RPC_SCENE_TOP RPC_SCENE_RULE(""));
-    pay("a");
-    rabbitmq_publish(client, &filling);
-    ask_more("a", "yours", "r-2");
-    expect_aside("pay more", "conflict");
-    bridge_await(bridge, "sink.undelivered: nacked", 1);
+    struct bridge *bridge = refuse_into_a_full_queue();
     bridge_kill(bridge);
     assert_string_equal(rabbitmq_take(client, "yours"), "full");
     bridge_restart(bridge);

@@ -15,12 +15,8 @@ static struct redis_server redis;
 static int set_up(void **state) {
     (void)state;
     redis_start(&redis, NULL);
-    client = rabbitmq_connect();
-    rabbitmq_queue(client, "in", NULL);
-    rabbitmq_queue(client, "out", NULL);
-    rabbitmq_queue(client, "aside", NULL);
-    rabbitmq_exchange(client, "quarantine", "fanout");
-    rabbitmq_bind(client, "aside", "quarantine", "");
+    client = rabbitmq_open("in out");
+    rabbitmq_fanout(client, "quarantine", "aside");
     return 0;
 }
 

@@ -13,9 +13,7 @@ static struct proxy *proxy; /* in front of the sink */
 
 static int set_up(void **state) {
     (void)state;
-    client = rabbitmq_connect();
-    rabbitmq_queue(client, "in", NULL);
-    rabbitmq_queue(client, "out", NULL);
+    client = rabbitmq_open("in out");
     proxy = proxy_start(rabbitmq_port());
     return 0;
 }

@@ -18,9 +18,7 @@ static int set_up(void **state) {
     client = rabbitmq_connect();
     rabbitmq_queue(client, "in",
                    "x-dead-letter-exchange=aside x-dead-letter-routing-key=dead");
-    rabbitmq_queue(client, "aside", NULL);
-    rabbitmq_exchange(client, "aside", "fanout");
-    rabbitmq_bind(client, "aside", "aside", "");
+    rabbitmq_fanout(client, "aside", "aside");
     consumer_init(&consumer);
     return 0;
 }

@@ -162,6 +162,17 @@ int bridge_run(struct bridge **bridge, const char *config, const char *argument)
     return bridge_wait(*bridge);
 }
 
+struct bridge *bridge_run_expecting(const char *config, const char *argument, int status,
+                                    const char *text) {
+    struct bridge *bridge;
+    assert_int_equal(bridge_run(&bridge, config, argument), status);
+    if (bridge_logged(bridge, text) == 0) {
+        char *log = bridge_log(bridge);
+        fail_msg("\"%s\" is not in: %s", text, log);
+    }
+    return bridge;
+}
+
 int bridge_run_again(struct bridge *bridge) {
     pid_t first = bridge->pid;
     bridge->pid = 0;

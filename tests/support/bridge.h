@@ -40,6 +40,10 @@ bool bridge_ended(struct bridge *bridge, int *status);
 /* Runs `idem-bridge -c CONFIG [argument]` to its end; returns the exit status. */
 int bridge_run(struct bridge **bridge, const char *config, const char *argument);
 
+/* The same; fails unless it ends with that status, and with the text in its log. */
+struct bridge *bridge_run_expecting(const char *config, const char *argument, int status,
+                                    const char *text);
+
 /* Starts a second process with the same configuration and log, which has to end by itself. */
 int bridge_run_again(struct bridge *bridge);
 

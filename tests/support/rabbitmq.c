@@ -191,6 +191,13 @@ void rabbitmq_disconnect(struct rabbitmq *client) {
     free(client);
 }
 
+struct rabbitmq *rabbitmq_crash(struct rabbitmq *client) {
+    rabbitmq_disconnect(client);
+    rabbitmq_kill();
+    rabbitmq_start_again();
+    return rabbitmq_connect();
+}
+
 /* "NAME=TEXT NAME=NUMBER ..." */
 static int parse_arguments(char *text, amqp_table_entry_t *entries, int most) {
     int count = 0;
@@ -229,6 +236,18 @@ void rabbitmq_queue(struct rabbitmq *client, const char *queue, const char *argu
     check_reply(client, "queue.declare");
 }
 
+struct rabbitmq *rabbitmq_open(const char *queues) {
+    char text[TEXT_MAX];
+    char *rest = NULL;
+    struct rabbitmq *client = rabbitmq_connect();
+    (void)snprintf(text, sizeof text, "%s", queues);
+    for (char *queue = strtok_r(text, " ", &rest); queue != NULL;
+         queue = strtok_r(NULL, " ", &rest)) {
+        rabbitmq_queue(client, queue, NULL);
+    }
+    return client;
+}
+
 void rabbitmq_delete_exchange(struct rabbitmq *client, const char *exchange) {
     (void)amqp_exchange_delete(client->connection, CHANNEL, amqp_cstring_bytes(exchange),
                                0);
@@ -258,6 +277,12 @@ void rabbitmq_bind(struct rabbitmq *client, const char *queue, const char *excha
                           amqp_cstring_bytes(exchange), amqp_cstring_bytes(routing_key),
                           amqp_empty_table);
     check_reply(client, "queue.bind");
+}
+
+void rabbitmq_fanout(struct rabbitmq *client, const char *exchange, const char *queue) {
+    rabbitmq_queue(client, queue, NULL);
+    rabbitmq_exchange(client, exchange, "fanout");
+    rabbitmq_bind(client, queue, exchange, "");
 }
 
 static void send_message(struct rabbitmq *client,

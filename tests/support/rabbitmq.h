@@ -53,6 +53,10 @@ struct rabbitmq_message {
 
 struct rabbitmq;
 struct rabbitmq *rabbitmq_connect(void);
+/* Both in one go; the client, which does not survive it, is replaced by the one that is returned. */
+struct rabbitmq *rabbitmq_crash(struct rabbitmq *client);
+/* Connects, with these queues ("in out"), durable and empty. */
+struct rabbitmq *rabbitmq_open(const char *queues);
 void rabbitmq_disconnect(struct rabbitmq *client);
 
 /* A durable queue; anew where there is one. arguments: "x-max-length=1 x-overflow=reject-publish"; NULL. */
@@ -65,6 +69,8 @@ void rabbitmq_internal_exchange(struct rabbitmq *client, const char *exchange);
 void rabbitmq_delete_exchange(struct rabbitmq *client, const char *exchange);
 void rabbitmq_bind(struct rabbitmq *client, const char *queue, const char *exchange,
                    const char *routing_key);
+/* A fanout exchange, and an empty queue that gets all that is published to it. */
+void rabbitmq_fanout(struct rabbitmq *client, const char *exchange, const char *queue);
 
 /* Persistent, confirmed before it returns. */
 void rabbitmq_publish(struct rabbitmq *client, const struct rabbitmq_message *message);

@@ -31,6 +31,9 @@ static const char *program(void) {
     return NULL;
 }
 
+const char *const redis_durable[] = {
+    "--save", "", "--appendonly", "yes", "--appendfsync", "always", NULL};
+
 bool redis_installed(void) {
     return program() != NULL;
 }

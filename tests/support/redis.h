@@ -25,6 +25,8 @@ bool redis_installed(void);
  * NULL; they have to stay. A zeroed server gets a directory; one that has run before keeps its
  * directory and its port. */
 void redis_start(struct redis_server *server, const char *const *options);
+/* Options of one that keeps what it has answered, whatever kills it. */
+extern const char *const redis_durable[];
 /* In a directory of somebody else's. */
 void redis_start_in(struct redis_server *server, const char *dir);
 

@@ -3,14 +3,8 @@
 #include "rpc_scene.h"
 
 struct rabbitmq *rpc_scene_open(void) {
-    static const char *const queues[] = {"in",   "work",  "replies",
-                                         "mine", "yours", "aside"};
-    struct rabbitmq *client = rabbitmq_connect();
-    for (size_t i = 0; i < sizeof queues / sizeof queues[0]; i++) {
-        rabbitmq_queue(client, queues[i], NULL);
-    }
-    rabbitmq_exchange(client, "aside", "fanout");
-    rabbitmq_bind(client, "aside", "aside", "");
+    struct rabbitmq *client = rabbitmq_open("in work replies mine yours");
+    rabbitmq_fanout(client, "aside", "aside");
     return client;
 }
 
