@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Bridges in mode rpc killed in the middle of requests: everyone is answered, all answers to a key are the
- * same, and the worker does a key once, but for what a bridge said that it is in doubt. */
+ * Mode rpc in the middle of requests: bridges, stores and brokers are killed, connections cut. Everyone is
+ * answered, all answers to a key are the same, a conflict is refused, and the worker does a key once, but for
+ * what a bridge said that it is in doubt. */
 #ifndef TESTS_FAULTS_RPC_FAULTS_H
 #define TESTS_FAULTS_RPC_FAULTS_H
 
@@ -8,7 +9,7 @@
 
 #include <stdint.h>
 
-#define RPC_FAULTS_MAX 4
+#define RPC_FAULTS_MAX 16
 
 /* Its scenarios, as tests; how many. */
 size_t rpc_faults_collect(struct CMUnitTest *tests, bool full, uint64_t seed);
