@@ -7,6 +7,7 @@ LIBDIR  ?= $(PREFIX)/lib
 DESTDIR ?=
 WERROR  ?= 1
 PORT    ?= 1883
+CONFIG  :=
 # SANITIZER=address | undefined | thread | address,undefined: builds into a folder of its own.
 SANITIZER ?=
 
@@ -118,10 +119,10 @@ deps: ## install the Debian packages that building and testing need
 	@tools/deps.sh
 
 ##@ Trying
-run: ## start a private Mosquitto with the plugin on 127.0.0.1:1883 (PORT= for another)
+run: ## start a private Mosquitto with the plugin on 127.0.0.1:1883 (PORT= for another; CONFIG=FILE for your own rules)
 	@tools/deps.sh build run
 	@$(MAKE) --no-print-directory $(JOBS) all
-	@PORT=$(PORT) tools/run.sh
+	@PORT=$(PORT) CONFIG='$(CONFIG)' tools/run.sh
 
 demo: ## the whole story by itself, both brokers: duplicates in, one copy of each out, in a table
 	@tools/deps.sh build run demo

@@ -18,6 +18,7 @@ git -c safe.directory="$PWD" ls-files -z --cached --others --exclude-standard --
   { while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done; } |
   tar -c --null -T - | tar -x -C "$place" --no-same-owner
 mv "$place/packaging/debian" "$place/debian"
+echo "deb: building in a copy of the tree, which takes about a minute; the log is build/deb/log"
 (cd "$place" && DEB_BUILD_OPTIONS="parallel=$(nproc)" dpkg-buildpackage -us -uc -b) >build/deb/log 2>&1 || {
   tail -n 40 build/deb/log >&2
   exit 1

@@ -117,15 +117,15 @@ static void out_no_more(struct exchange *exchange, const struct idem_parcel *par
 
 /* The routing key is the message's own where none is given, and is not told of. */
 static void complain(struct exchange *exchange, struct idem_parcel *parcel,
-                     const char *trouble) {
+                     const char *trouble, const char *meaning) {
     const struct idem_span name = idem_dispatch_exchange(parcel);
     const char *key = exchange->worker->options->config->bridge.sink.routing_key;
     if (parcel->transfer.route == IDEM_ROUTE_SINK) {
         parcel->trouble = trouble; /* elsewhere it has a reason already */
     }
     idem_log_write(&exchange->worker->log, IDEM_LOG_WARNING, "sink.undelivered",
-                   "%s: exchange '%.*s', routing key %s; tried again after a pause",
-                   trouble, (int)name.len, (const char *)name.data,
+                   "%s%s: exchange '%.*s', routing key %s; tried again after a pause",
+                   trouble, meaning, (int)name.len, (const char *)name.data,
                    key != NULL && key[0] != '\0' ? key : "as it came");
 }
 
@@ -137,7 +137,7 @@ static void answered(struct exchange *exchange, uint64_t number, bool multiple,
         out_no_more(exchange, parcel);
         parcel->suspect = parcel->suspect && event != IDEM_ON_CONFIRMED;
         if (event == IDEM_ON_NACKED) {
-            complain(exchange, parcel, "nacked");
+            complain(exchange, parcel, "nacked", "");
         }
         if (parcel->transfer.route == IDEM_ROUTE_ANSWER) {
             IDEM_FAULT_POINT("requester_told");
@@ -217,7 +217,7 @@ static void came_back(struct exchange *exchange) {
         fail(exchange, "a message came back that cannot be told from others");
         return;
     }
-    complain(exchange, parcel, "unroutable");
+    complain(exchange, parcel, "unroutable", ": no queue takes it");
     idem_parcel_step(parcel, IDEM_ON_RETURNED);
     idem_letter_rest(&exchange->returned);
 }
@@ -300,7 +300,7 @@ static void lost(struct exchange *exchange) {
         bool out = parcel->transfer.state == IDEM_TRANSFER_PUBLISHED;
         parcel->suspect = parcel->suspect || blame;
         if (out && found) {
-            complain(exchange, parcel, "refused");
+            complain(exchange, parcel, "refused", "");
         } else if (out && idem_transfer_doubts(&parcel->transfer)) {
             idem_parcel_log_doubt(parcel, "the sink was lost before it confirmed");
             IDEM_FAULT_POINT("doubted");

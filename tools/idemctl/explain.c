@@ -93,11 +93,16 @@ static void add_ttl(struct json_object *report, const struct idem_rule *rule,
     ctl_add(report, "ttl", text);
 }
 
-/* What the store has now. */
+/* What the store has now. One that is not there yet holds no keys: who writes a first configuration asks before
+ * any program has run. */
 static enum ctl_exit look_up(const struct idem_config *config,
                              const struct idem_digest *digest, int64_t now_ms,
                              struct store_found *found) {
     struct idem_store *store = NULL;
+    if (store_is_absent(config)) {
+        *found = (struct store_found){.absent = true};
+        return CTL_OK;
+    }
     enum ctl_exit result = store_open(config, false, &store);
     if (result == CTL_OK) {
         result = store_look_up(store, digest, now_ms, found);
@@ -130,9 +135,12 @@ static void add_verdict(struct json_object *report, const struct idem_rule *rule
     ctl_add(report, "verdict", text);
 }
 
-static void add_record(struct json_object *report, const struct idem_record *record,
+static void add_record(struct json_object *report, const struct store_found *found,
                        int64_t now_ms) {
-    ctl_add(report, "store", store_state_text(record, now_ms));
+    const struct idem_record *record = &found->record;
+    ctl_add(report, "store",
+            found->absent ? "not there yet: the program makes it when it starts"
+                          : store_state_text(record, now_ms));
     if (record->state != IDEM_RECORD_NONE) {
         bool pending = record->state == IDEM_RECORD_PENDING;
         ctl_add_time(report, "first_seen", record->first_seen_ms);
@@ -212,10 +220,14 @@ static enum ctl_exit add_sequence(struct json_object *report,
     return CTL_OK;
 }
 
-static const char *missing_text(enum idem_identity_status status) {
+static const char *missing_text(const struct idem_rule *rule,
+                                enum idem_identity_status status) {
     switch (status) {
     case IDEM_IDENTITY_NO_SCOPE:
-        return "none: the scope has no value";
+        return rule->scope.kind == IDEM_SCOPE_PRINCIPAL
+                   ? "none: the scope has no value: who publishes? --client ID, or "
+                     "--user NAME"
+                   : "none: the scope has no value";
     case IDEM_IDENTITY_NO_NUMBER:
         return "none: epoch or number is no whole number in range";
     case IDEM_IDENTITY_OK:
@@ -258,7 +270,7 @@ static enum ctl_exit explain_keyed(const struct idem_config *config,
     idem_identify(&identity, rule, &config->rules.secret, &sample->message, workspace,
                   parts, &count);
     if (identity.status != IDEM_IDENTITY_OK) {
-        ctl_add(report, "key", missing_text(identity.status));
+        ctl_add(report, "key", missing_text(rule, identity.status));
         add_verdict(report, rule, IDEM_REASON_MISSING_KEY);
         return CTL_OK;
     }
@@ -277,7 +289,7 @@ static enum ctl_exit explain_keyed(const struct idem_config *config,
     if (result != CTL_OK) {
         return result;
     }
-    add_record(report, &found.record, now_ms);
+    add_record(report, &found, now_ms);
     if (numbered) {
         return add_sequence(report, rule, &identity, &found.record);
     }

@@ -2,12 +2,26 @@
  * The configured store, asked one question after the other. */
 #include "store.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
 bool store_is_memory(const struct idem_config *config) {
     return strncmp(config->store.url, "memory:", strlen("memory:")) == 0;
+}
+
+bool store_is_absent(const struct idem_config *config) {
+    struct idem_error error = IDEM_ERROR_INIT;
+    struct idem_store_options options = {
+        .url = config->store.url, .read_only = true, .secret = &config->rules.secret};
+    struct idem_store *store = NULL;
+    if (store_is_memory(config) || idem_store_url_is_remote(config->store.url)) {
+        return false;
+    }
+    enum idem_code code = idem_store_open(&store, &options, &error);
+    idem_store_close(store);
+    return code != IDEM_OK && error.sys_errno == ENOENT;
 }
 
 static enum ctl_exit open_store(const struct idem_config *config, bool writing,

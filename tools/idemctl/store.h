@@ -15,6 +15,9 @@ enum ctl_exit store_open(const struct idem_config *config, bool writing,
 /* Whether it is in the memory of a program, where nobody else can look: store_open refuses it. */
 bool store_is_memory(const struct idem_config *config);
 
+/* Whether it is an embedded one that no program has made yet. */
+bool store_is_absent(const struct idem_config *config);
+
 /* One that nobody else uses, to be measured; also in memory. */
 enum ctl_exit store_open_scratch(const struct idem_config *config,
                                  struct idem_store **store);
@@ -29,6 +32,7 @@ void store_name(const struct idem_config *config, char *out, size_t size);
 /* What there is for a digest; also what an idem_store_done copies. */
 struct store_found {
     bool answered;
+    bool absent; /* the store itself is not there yet */
     enum idem_code code;
     struct idem_record record; /* state NONE where there is none */
     size_t result_size;

@@ -117,7 +117,9 @@ static enum idem_code refuse_open(const char *path, bool read_only, int sys_errn
     case ENOENT:
         if (read_only) {
             return idem_error_set(error, IDEM_ERR_IO, sys_errno,
-                                  "store %s does not exist yet", path);
+                                  "store %s does not exist yet: the program that uses "
+                                  "it makes it when it starts",
+                                  path);
         }
         return idem_error_set(error, IDEM_ERR_IO, sys_errno,
                               "store %s: its directory does not exist; create it: "
@@ -125,6 +127,13 @@ static enum idem_code refuse_open(const char *path, bool read_only, int sys_errn
                               path, length, path);
     case EACCES:
     case EPERM:
+        if (read_only) { /* its owner is right, and whoever reads is somebody else */
+            return idem_error_set(
+                error, IDEM_ERR_IO, sys_errno,
+                "store %s: no permission to read it; read as the user of "
+                "the program that writes it, or as root",
+                path);
+        }
         return idem_error_set(error, IDEM_ERR_IO, sys_errno,
                               "store %s: no permission; give the file and its directory "
                               "to the user that runs this program (chown, chmod u+rwx "

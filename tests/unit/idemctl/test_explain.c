@@ -177,6 +177,25 @@ static void test_explain_reads_a_store_that_a_broker_has_open(void **state) {
     idem_config_fini(&config);
 }
 
+/* Who writes a first configuration has started nothing yet. */
+static void test_explain_judges_before_the_store_is_there(void **state) {
+    (void)state;
+    char config[FILES_PATH_MAX + 16];
+    char text[FILES_PATH_MAX + 256];
+    (void)snprintf(config, sizeof config, "%s/first.yaml", ctl_dir);
+    (void)snprintf(
+        text, sizeof text,
+        "store: {url: \"embedded://%s/not/there\"}\n"
+        "rules:\n  - {name: o, match: {topic: x}, key: json:/id, scope: global}\n",
+        ctl_dir);
+    files_write(ctl_dir, "first.yaml", text);
+    assert_int_equal(ctl("-c", config, "explain", "-t", "x", "-m", "{\"id\":7}"), 0);
+    assert_says("store        not there yet");
+    assert_says("verdict      deliver (new)");
+    assert_int_equal(ctl("-c", config, "lookup", "o", "7"), 3);
+    assert_says("does not exist yet");
+}
+
 static void test_explain_says_why_a_message_passes(void **state) {
     (void)state;
     assert_int_equal(ctl("-c", ctl_config, "explain", "-t", "other"), 0);
@@ -189,7 +208,7 @@ static void test_explain_says_why_a_message_passes(void **state) {
     assert_says("no extractor yielded a value");
     assert_says("verdict      deliver (missing_key)");
     assert_int_equal(ctl("-c", ctl_config, "explain", "-t", "readings/x", "-m", "1"), 0);
-    assert_says("the scope has no value");
+    assert_says("the scope has no value: who publishes? --client ID");
     assert_int_equal(ctl("-c", ctl_config, "explain", "-t", "orders/x", "--retain"), 0);
     assert_says("a retained delete");
     assert_int_equal(
@@ -262,6 +281,7 @@ int main(void) {
         CTL_TEST(test_explain_knows_records_of_other_fingerprints_times),
         CTL_TEST(test_explain_reads_a_store_that_has_a_secret),
         CTL_TEST(test_explain_reads_a_store_that_a_broker_has_open),
+        CTL_TEST(test_explain_judges_before_the_store_is_there),
         CTL_TEST(test_explain_says_why_a_message_passes),
         CTL_TEST(test_explain_distinguishes_principals),
         CTL_TEST(test_explain_reads_the_payload_from_standard_input),
