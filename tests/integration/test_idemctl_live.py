@@ -2,133 +2,23 @@
 # SPDX-License-Identifier: MIT
 """idemctl beside running programs: top, tail and exporter, with a real broker and a terminal of their own."""
 
-import fcntl
+import http.server
 import json
 import os
 import pathlib
-import pty
 import re
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
-import termios
 import threading
 import time
-import http.server
-import urllib.error
-import urllib.request
 
-HERE = pathlib.Path(__file__).resolve()
-BUILD = HERE.parents[2]
-IDEMCTL = BUILD / "idemctl"
-PATIENCE = 20
-SKIPPED = 77
-os.environ["PATH"] += ":/usr/sbin:/sbin"
-RULES = """instance: live
-store: {url: "embedded://@DIR@/store"}
-mqtt: {sys_interval: 100ms}
-rules:
-  - {name: orders, match: {topic: orders/#}, key: "json:/id", scope: global, propagate: {as: idempotency-key}}
-"""
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def until(condition, what):
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"not in time: {what}")
-
-
-class Broker:
-    """A Mosquitto with the plugin, in a directory of its own."""
-
-    def __init__(self, user=None):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="idem-live-"))
-        self.port, self.process = free_port(), None
-        access = f"password_file {self.folder}/passwords\n" if user else "allow_anonymous true\n"
-        if user:
-            subprocess.run(["mosquitto_passwd", "-b", "-c", self.folder / "passwords", user, "secret"], check=True,
-                           stderr=subprocess.DEVNULL)
-        (self.folder / "idem.yaml").write_text(RULES.replace("@DIR@", str(self.folder)))
-        (self.folder / "m.conf").write_text(
-            f"user root\nlistener {self.port} 127.0.0.1\n{access}"
-            f"plugin {BUILD}/mosquitto_idem.so\nplugin_opt_config {self.folder}/idem.yaml\n")
-        self.log = open(self.folder / "log", "ab")
-        self.start()
-
-    def start(self):
-        self.process = subprocess.Popen(["mosquitto", "-c", self.folder / "m.conf"], stdout=self.log, stderr=self.log)
-        until(self.accepts, "the broker accepts connections")
-
-    def accepts(self):
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def stop(self):
-        self.process.terminate()
-        assert self.process.wait(PATIENCE) == 0
-
-    def publish(self, payload, topic="orders/1", *more):
-        subprocess.run(["mosquitto_pub", "-V", "5", "-p", str(self.port), "-q", "1", "-t", topic, "-m", payload, *more],
-                       check=True, timeout=PATIENCE)
-
-    def close(self):
-        if self.process.poll() is None:
-            self.stop()
-        self.log.close()
-        shutil.rmtree(self.folder)
-
-    @property
-    def address(self):
-        return f"127.0.0.1:{self.port}"
-
-
-class Tail:
-    """idemctl tail, whose lines are kept."""
-
-    def __init__(self, *arguments):
-        self.process = subprocess.Popen([IDEMCTL, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.lines, self.complaints = [], []
-        self.readers = [threading.Thread(target=self.keep, args=pair)
-                        for pair in ((self.process.stdout, self.lines), (self.process.stderr, self.complaints))]
-        for reader in self.readers:
-            reader.start()
-
-    @staticmethod
-    def keep(stream, lines):
-        for line in stream:
-            lines.append(line.rstrip("\n"))
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-        status = self.process.wait(PATIENCE)
-        for reader in self.readers:
-            reader.join()
-        return status
-
-
-def shown(broker, tail, payload):
-    """Publishes copies until tail shows one: when it has subscribed, nobody tells."""
-    broker.publish(payload)
-
-    def again():
-        broker.publish(payload)
-        return tail.lines
-    until(again, "a duplicate is shown")
+sys.dont_write_bytecode = True
+sys.path.insert(0, "tests/integration")  # tests are run from the top of the tree
+from live import IDEMCTL, PATIENCE, Broker, Exporter, Redis, Tail, Terminal, run, shown, until  # noqa: E402
 
 
 def tail_prints_duplicates_and_conflicts_of_a_broker():
@@ -194,29 +84,6 @@ def an_unknown_user_is_told_why():
         broker.close()
 
 
-class Exporter:
-    def __init__(self, *arguments, command="exporter", environment=None):
-        self.port = free_port()
-        self.process = subprocess.Popen([IDEMCTL, command, "--listen", f"127.0.0.1:{self.port}", *arguments],
-                                        stderr=subprocess.DEVNULL, env=dict(os.environ, **(environment or {})))
-
-    def get(self, path="/metrics"):
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=PATIENCE) as answer:
-                return answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return f"status {error.code}"
-        except urllib.error.URLError:
-            return ""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        assert self.process.wait(PATIENCE) == 0
-
-
 def the_exporter_tells_the_figures_of_a_broker():
     broker = Broker()
     try:
@@ -247,50 +114,6 @@ def the_exporter_tells_the_figures_of_a_broker():
         broker.close()
 
 
-class Terminal:
-    """A program in a terminal of its own; text is what it has written, without the codes in between."""
-
-    def __init__(self, *command, rows=24, columns=80):
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.environ["TERM"] = "xterm"
-            os.execv(command[0], command)
-        self.raw = b""
-        self.resize(rows, columns)
-
-    def resize(self, rows, columns):
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-    def read(self):
-        os.set_blocking(self.fd, False)
-        try:
-            self.raw += os.read(self.fd, 65536)
-        except (BlockingIOError, OSError):
-            pass
-        return re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[=>]", b" ", self.raw).decode(errors="replace")
-
-    def screen(self):
-        """All that is on it, drawn again."""
-        self.raw = b""
-        self.type("\x0c")
-        return until(lambda: "q quits" in self.read() and self.read(), "the screen")
-
-    def type(self, text):
-        os.write(self.fd, text.encode())
-
-    def wait(self):
-        def ended():
-            self.read()
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            return pid and (status,)
-        status = until(ended, "the end of the program")[0]
-        before = None
-        while before != len(self.raw):  # what it wrote last
-            before = len(self.raw)
-            self.read()
-        return os.waitstatus_to_exitcode(status)
-
-
 def top_shows_rates_rules_and_the_store():
     broker = Broker()
     terminal = Terminal(str(IDEMCTL), "top", "--mqtt", broker.address)
@@ -311,6 +134,24 @@ def top_shows_rates_rules_and_the_store():
         assert b"\x1b[?1049l" in terminal.raw, "the terminal is as it was"
     finally:
         broker.close()
+
+
+def a_broker_on_redis_is_shown_as_well():
+    with Redis() as redis:
+        broker = Broker(store=redis.url)
+        tail = Tail("tail", "--mqtt", broker.address)
+        terminal = Terminal(str(IDEMCTL), "top", "--mqtt", broker.address)
+        try:
+            shown(broker, tail, '{"id":"a"}')
+            assert " duplicate/duplicate orders/1 " in tail.lines[0], tail.lines
+            until(lambda: "store redis: works, 1 keys" in terminal.screen(), "the store")
+            terminal.type("q")
+            assert terminal.wait() == 0
+            with Exporter("--mqtt", broker.address) as exporter:
+                until(lambda: "idem_store_servers_connected 1" in exporter.get(), "the connection to Redis")
+        finally:
+            assert tail.close() == 0
+            broker.close()
 
 
 def top_gives_the_terminal_back_on_signals():
@@ -357,9 +198,11 @@ class Bridge:
             def log_message(self, *_):
                 pass
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.handle_error = lambda *_: None  # whoever asked has gone: it has read enough
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.folder = tempfile.TemporaryDirectory()
-        self.token = pathlib.Path(self.folder.name) / "token"
+        self.folder_path = pathlib.Path(self.folder.name)
+        self.token = self.folder_path / "token"
         self.token.write_text("word\n")
 
     @property
@@ -406,6 +249,34 @@ def tail_prints_what_the_sample_of_a_bridge_shows():
         bridge.close()
 
 
+def lookup_and_stats_take_nothing_on_trust():
+    bridge = Bridge()
+    config = bridge.folder_path / "idem.yaml"
+    config.write_text('store: {url: "memory:"}\nrules:\n'
+                      '  - {name: orders, match: {topic: orders/#}, key: "json:/id", scope: global}\n')
+    digest = "0123456789abcdef0123456789abcdef"
+
+    def ask(command, *arguments):
+        return subprocess.run([IDEMCTL, "-c", config, command, *arguments, *bridge.options], capture_output=True, text=True,
+                              timeout=PATIENCE)
+    try:
+        sighting = {"key": digest, "rule": "orders", "reason": "duplicate", "last_seen_ms": 1767225600000, "count": 3}
+        bridge.stats.update(instance="\x1b[2J", sightings=[1, None, sighting, {}, dict(sighting, key="x"),
+                                                           dict(sighting, reason=[]), dict(sighting, count=2)])
+        lookup = ask("lookup", digest)
+        assert lookup.returncode == 0 and "\x1b" not in lookup.stdout, lookup
+        assert re.search(r"^bridge\n  at +http.*\n  duplicates 5\n  last_seen  2026-01-01T00:00:00Z\n$", lookup.stdout, re.M), lookup
+        bridge.stats["figures"]["idem_messages_total"] = {"orders": [], "\x1b[2J": {"drop": 7}, "a" * 5000: {"drop": "x"}}
+        stats = ask("stats")
+        assert stats.returncode == 0 and "\x1b" not in stats.stdout and "  store/keys" in stats.stdout, stats
+        for answer in b"", b"[" * 100000, b"{}", b"[]", b'"x"', b'{"figures":[]}', b'{"figures":{', b"\x00\xff", b"1" * 5000000:
+            bridge.answer = answer
+            for run in ask("lookup", digest), ask("stats"):
+                assert run.returncode == 7 and run.stderr.startswith("idemctl: http://"), (answer[:20], run)
+    finally:
+        bridge.close()
+
+
 def command_lines_that_are_not_right_are_refused():
     for arguments in (["tail"], ["top"], ["exporter"], ["tail", "--mqtt", "host:0"], ["tail", "--mqtt", ":1"],
                       ["tail", "--mqtt", "[::1"], ["tail", "--mqtt", "a", "-V", "4"], ["tail", "--mqtt", "a", "more"],
@@ -414,30 +285,22 @@ def command_lines_that_are_not_right_are_refused():
                       ["tail", "--mqtt", "a", "--password-file", "/nowhere"]):
         run = subprocess.run([IDEMCTL, *arguments], capture_output=True, text=True, timeout=PATIENCE)
         assert run.returncode == 2 and run.stderr.startswith("idemctl: "), (arguments, run)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        run = subprocess.run([IDEMCTL, "exporter", "--mqtt", "a", "--listen", f"127.0.0.1:{taken.getsockname()[1]}"],
+                             capture_output=True, text=True, timeout=PATIENCE)
+        assert run.returncode == 1 and "it cannot be listened at" in run.stderr, run
     for command in "tail", "top", "exporter":
         run = subprocess.run([IDEMCTL, command, "--help"], capture_output=True, text=True, timeout=PATIENCE)
         assert run.returncode == 0 and run.stdout.startswith("usage: idemctl"), run
 
 
-def main():
-    if not shutil.which("mosquitto"):
-        return SKIPPED
-    tests = [command_lines_that_are_not_right_are_refused, tail_prints_duplicates_and_conflicts_of_a_broker,
-             tail_prints_payloads_only_where_asked_and_escapes_them, tail_ends_when_nobody_reads_any_more,
-             tail_prints_what_the_sample_of_a_bridge_shows, an_unknown_user_is_told_why,
-             the_exporter_tells_the_figures_of_a_broker, top_shows_rates_rules_and_the_store, top_shows_a_bridge,
-             top_gives_the_terminal_back_on_signals, top_without_a_terminal_says_what_to_use_instead]
-    failed = 0
-    for number, test in enumerate(tests, 1):
-        try:
-            test()
-            print(f"ok {number} - {test.__name__}", flush=True)
-        except Exception as reason:  # the next test tells more
-            failed = 1
-            print(f"not ok {number} - {test.__name__}\n# {type(reason).__name__}: {reason}", flush=True)
-    print(f"1..{len(tests)}")
-    return failed
+TESTS = [command_lines_that_are_not_right_are_refused, tail_prints_duplicates_and_conflicts_of_a_broker,
+         tail_prints_payloads_only_where_asked_and_escapes_them, tail_ends_when_nobody_reads_any_more,
+         tail_prints_what_the_sample_of_a_bridge_shows, an_unknown_user_is_told_why,
+         the_exporter_tells_the_figures_of_a_broker, top_shows_rates_rules_and_the_store, top_shows_a_bridge, a_broker_on_redis_is_shown_as_well,
+         lookup_and_stats_take_nothing_on_trust,
+         top_gives_the_terminal_back_on_signals, top_without_a_terminal_says_what_to_use_instead]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(TESTS, "mosquitto", "redis-server"))

@@ -100,6 +100,10 @@ bool broker_option(struct broker_options *options, int option, const char *value
         return take_password(options, value);
     case BROKER_OPTION_CA_FILE:
         options->ca_file = value;
+        if (access(value, R_OK) != 0) {
+            ctl_complain("--cafile %s: %s", value, strerror(errno));
+            return false;
+        }
         return true;
     case 'V':
         options->version =
@@ -126,6 +130,18 @@ static void later(struct broker *broker, const char *why) {
     broker->again_ms = now_ms() + broker->pause_ms;
     broker->pause_ms =
         broker->pause_ms * 2 < PAUSE_MOST_MS ? broker->pause_ms * 2 : PAUSE_MOST_MS;
+}
+
+/* "OpenSSL Error[0]: error:0A000086:SSL routines::certificate verify failed": what is behind the last colon says it. */
+static void on_log(struct mosquitto *client, void *arg, int level, const char *text) {
+    struct broker *broker = arg;
+    const char *colon = strrchr(text, ':');
+    (void)client;
+    if (level == MOSQ_LOG_ERR && broker->cause[0] == '\0') {
+        const char *start = colon != NULL ? colon + 1 : text;
+        (void)snprintf(broker->cause, sizeof broker->cause, "%s",
+                       start + strspn(start, " "));
+    }
 }
 
 static void on_connect(struct mosquitto *client, void *arg, int rc) {
@@ -184,6 +200,7 @@ bool broker_open(struct broker *broker, const struct broker_options *options,
         ctl_complain("out of memory");
         return false;
     }
+    mosquitto_log_callback_set(broker->client, on_log);
     mosquitto_connect_callback_set(broker->client, on_connect);
     mosquitto_message_v5_callback_set(broker->client, on_message);
     return prepare(broker);
@@ -205,8 +222,20 @@ void broker_pause(int wait_ms) {
     (void)nanosleep(&time, NULL);
 }
 
-static const char *text_of(int rc) {
-    return rc == MOSQ_ERR_ERRNO ? strerror(errno) : mosquitto_strerror(rc);
+/* A listener that wants TLS hangs up on who speaks without. */
+static void failed(struct broker *broker, int rc) {
+    int number = errno;
+    char why[sizeof broker->cause + 64];
+    bool plain = broker->options->ca_file == NULL && !broker->was_connected;
+    if (rc == MOSQ_ERR_TLS && broker->cause[0] != '\0') {
+        (void)snprintf(why, sizeof why, "TLS: %s", broker->cause);
+    } else if (rc == MOSQ_ERR_CONN_LOST && plain) {
+        (void)snprintf(why, sizeof why, "it hung up: does it want TLS (--cafile FILE)?");
+    } else {
+        (void)snprintf(why, sizeof why, "%s",
+                       rc == MOSQ_ERR_ERRNO ? strerror(number) : mosquitto_strerror(rc));
+    }
+    later(broker, why);
 }
 
 void broker_turn(struct broker *broker, int wait_ms) {
@@ -216,16 +245,17 @@ void broker_turn(struct broker *broker, int wait_ms) {
             broker_pause(wait_ms);
             return;
         }
+        broker->cause[0] = '\0';
         int rc =
             mosquitto_connect(broker->client, options->host, options->port, KEEPALIVE_S);
         if (rc != MOSQ_ERR_SUCCESS) {
-            later(broker, text_of(rc));
+            failed(broker, rc);
             return;
         }
     }
     int rc = mosquitto_loop(broker->client, wait_ms, 1);
     if (rc != MOSQ_ERR_SUCCESS && broker->trouble[0] == '\0') {
-        later(broker, text_of(rc));
+        failed(broker, rc);
     }
     broker->connected = broker->connected && mosquitto_socket(broker->client) >= 0;
 }

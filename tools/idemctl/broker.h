@@ -67,6 +67,7 @@ struct broker {
     int64_t again_ms; /* of the monotonic clock: when to connect again */
     int64_t pause_ms;
     char trouble[256]; /* why there is no connection; "" where there is one */
+    char cause[128];   /* the first error that the library has told of this attempt */
 };
 
 /* Connects at the first turn. Complains where there can be no client. broker_close in any case. */
