@@ -7,7 +7,10 @@ TEST_LIBS   := -lcmocka -lmosquitto $(BRIDGE_LIBS)
 # The fake broker takes the place of libmosquitto, for the units of the plugin only.
 FAKE_SRC    := $(wildcard tests/support/fake_*.c)
 FAKE_OBJ    := $(call object,$(FAKE_SRC) tests/support/files.c)
-SUPPORT_OBJ := $(call object,$(filter-out $(FAKE_SRC),$(wildcard tests/support/*.c)))
+# ... and names that only tests know that of the resolver.
+NAMES_OBJ   := $(call object,tests/support/names.c)
+NAMES_WRAP  := -Wl,--wrap=getaddrinfo,--wrap=getaddrinfo_a,--wrap=gai_error,--wrap=gai_cancel
+SUPPORT_OBJ := $(filter-out $(NAMES_OBJ),$(call object,$(filter-out $(FAKE_SRC),$(wildcard tests/support/*.c))))
 UNIT_SRC    := $(wildcard tests/unit/*/test_*.c)
 CONTRACT_SRC := $(wildcard tests/contract/test_*.c)
 INTEGRATION_SRC := $(wildcard tests/integration/test_*.c)
@@ -48,6 +51,8 @@ $(BUILD)/tests/plugin.a: $(PLUGIN_OBJ)
 	$(call say,AR)$(AR) rcs $@ $^
 
 $(BUILD)/tests/unit/receiver/test_exhaustion: WRAP := $(WRAP_ALLOCATIONS)
+$(BUILD)/tests/contract/test_redis_names: $(NAMES_OBJ)
+$(BUILD)/tests/contract/test_redis_names: WRAP := $(NAMES_WRAP)
 
 # The units of the bridge: all of it but main.
 RABBIT_TESTS := $(filter $(BUILD)/tests/unit/rabbitmq/%,$(UNIT_TESTS))

@@ -4,10 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -69,46 +67,10 @@ static enum idem_code begin_unix(struct idem_redis_link *link, const char *path,
     return begin(link, AF_UNIX, (const struct sockaddr *)&address, sizeof address, error);
 }
 
-static const struct addrinfo *pick(const struct addrinfo *list, unsigned attempt) {
-    unsigned count = 0;
-    for (const struct addrinfo *one = list; one != NULL; one = one->ai_next) {
-        count++;
-    }
-    for (unsigned skip = attempt % count; skip > 0; skip--) {
-        list = list->ai_next;
-    }
-    return list;
-}
-
-static enum idem_code begin_tcp(struct idem_redis_link *link,
-                                const struct idem_endpoint *endpoint, unsigned attempt,
-                                struct idem_error *error) {
-    char port[8];
-    (void)snprintf(port, sizeof port, "%u", (unsigned)endpoint->port);
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    struct addrinfo *list = NULL;
-    int failure = getaddrinfo(endpoint->host, port, &hints, &list);
-    if (failure != 0 || list == NULL) {
-        return idem_error_set(error, IDEM_ERR_UNAVAILABLE, 0, "cannot resolve %s: %s",
-                              endpoint->host, gai_strerror(failure));
-    }
-    const struct addrinfo *chosen = pick(list, attempt);
-    enum idem_code code =
-        begin(link, chosen->ai_family, chosen->ai_addr, chosen->ai_addrlen, error);
-    freeaddrinfo(list);
-    return code;
-}
-
-static enum idem_code begin_any(struct idem_redis_link *link,
-                                const struct idem_endpoint *endpoint, unsigned attempt,
-                                struct idem_error *error) {
-    return endpoint->path[0] != '\0' ? begin_unix(link, endpoint->path, error)
-                                     : begin_tcp(link, endpoint, attempt, error);
-}
-
 enum idem_code idem_redis_link_connect(struct idem_redis_link *link,
                                        const struct idem_endpoint *endpoint,
-                                       unsigned attempt, struct idem_tls_context *tls,
+                                       const struct addrinfo *address,
+                                       struct idem_tls_context *tls,
                                        struct idem_error *error) {
     enum idem_code code = idem_reader_open(&link->reader);
     if (code != IDEM_OK) {
@@ -118,7 +80,9 @@ enum idem_code idem_redis_link_connect(struct idem_redis_link *link,
         code = idem_tls_open(&link->tls, tls, endpoint->host, error);
     }
     if (code == IDEM_OK) {
-        code = begin_any(link, endpoint, attempt, error);
+        code = address == NULL ? begin_unix(link, endpoint->path, error)
+                               : begin(link, address->ai_family, address->ai_addr,
+                                       address->ai_addrlen, error);
     }
     if (code != IDEM_OK) {
         idem_redis_link_close(link);

@@ -7,6 +7,8 @@
 #include "store/redis/location.h"
 #include "store/redis/reader.h"
 
+#include <netdb.h>
+
 struct idem_redis_link {
     int fd; /* -1: closed */
     struct idem_reader reader;
@@ -21,12 +23,12 @@ struct idem_redis_link {
 
 void idem_redis_link_init(struct idem_redis_link *link);
 
-/* Begins to connect; the socket becomes writable when that is decided. attempt picks one of the host's
- * addresses in turn. A host name is resolved here, which blocks for as long as the resolver takes; an
- * address is not. tls: NULL for a plain connection. IDEM_ERR_UNAVAILABLE, IDEM_ERR_NOMEM. */
+/* Begins to connect; the socket becomes writable when that is decided. address: one of the endpoint's host;
+ * NULL where the endpoint is a Unix socket. tls: NULL for a plain connection; otherwise the certificate
+ * has to be for the endpoint's host as it is named. IDEM_ERR_UNAVAILABLE, IDEM_ERR_NOMEM. */
 IDEM_MUST_USE enum idem_code idem_redis_link_connect(struct idem_redis_link *link,
                                                      const struct idem_endpoint *endpoint,
-                                                     unsigned attempt,
+                                                     const struct addrinfo *address,
                                                      struct idem_tls_context *tls,
                                                      struct idem_error *error);
 

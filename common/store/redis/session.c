@@ -91,6 +91,7 @@ static void give_up(struct idem_session *session) {
     struct idem_request_list seen;
     idem_line_break(&session->line, session->link.sent, &seen);
     close_link(session);
+    idem_approach_end(&session->approach);
     session->refusal = session->broken;
     session->broken = (struct idem_error)IDEM_ERROR_INIT;
     bool earned = session->proven && session->breaker.state == IDEM_BREAKER_CLOSED;
@@ -115,18 +116,26 @@ static const struct idem_endpoint *next_sentinel(struct idem_session *session) {
     return &location->endpoints[session->asked++ % location->endpoint_count];
 }
 
-static void connect_now(struct idem_session *session) {
-    session->state = IDEM_SESSION_CONNECTING;
-    session->state_until_ms =
-        session->now_ms + session->options->location->connect_timeout_ms;
-    const struct idem_endpoint *endpoint =
-        session->endpoint_known ? &session->endpoint : next_sentinel(session);
-    enum idem_code code =
-        idem_redis_link_connect(&session->link, endpoint, session->attempts++,
-                                session->options->tls, &session->broken);
-    if (code == IDEM_OK) {
+static void tick_connecting(struct idem_session *session) {
+    bool begun = false;
+    if (session->broken.code == IDEM_OK &&
+        idem_approach_tick(&session->approach, &session->link, session->now_ms, &begun,
+                           &session->broken) == IDEM_OK &&
+        begun) {
+        session->watched = 0;
         watch(session, EPOLLOUT);
     }
+}
+
+static void connect_now(struct idem_session *session) {
+    const struct idem_session_options *options = session->options;
+    session->state = IDEM_SESSION_CONNECTING;
+    session->state_until_ms = session->now_ms + options->location->connect_timeout_ms;
+    idem_approach_begin(
+        &session->approach,
+        session->endpoint_known ? &session->endpoint : next_sentinel(session),
+        options->tls, session->attempts++, session->now_ms, session->state_until_ms);
+    tick_connecting(session);
 }
 
 void idem_session_write(struct idem_session *session, struct idem_request *request,
@@ -183,9 +192,16 @@ static void write_waiting(struct idem_session *session) {
 }
 
 static void begin_greeting(struct idem_session *session) {
-    if (idem_redis_link_connected(&session->link, &session->broken) != IDEM_OK) {
+    struct idem_error error = IDEM_ERROR_INIT;
+    if (idem_redis_link_connected(&session->link, &error) != IDEM_OK) {
+        if (idem_approach_again(&session->approach)) {
+            close_link(session);
+        } else {
+            session->broken = error;
+        }
         return;
     }
+    idem_approach_end(&session->approach);
     session->state = IDEM_SESSION_GREETING;
     enum idem_code code = session->endpoint_known ? idem_greeting_server(session)
                                                   : idem_greeting_sentinel(session);
@@ -382,7 +398,9 @@ static void tick_down(struct idem_session *session) {
 
 static const char *too_late(const struct idem_session *session) {
     if (session->state == IDEM_SESSION_CONNECTING) {
-        return "no connection in time";
+        return idem_approach_looking(&session->approach)
+                   ? "its name has not been looked up in time"
+                   : "no connection in time";
     }
     return idem_redis_link_shaking(&session->link)
                ? "connected, but no TLS handshake in time; does it speak TLS there?"
@@ -398,6 +416,8 @@ static void tick_state(struct idem_session *session) {
     case IDEM_SESSION_GREETING:
         if (session->now_ms >= session->state_until_ms) {
             break_off(session, too_late(session));
+        } else if (session->state == IDEM_SESSION_CONNECTING) {
+            tick_connecting(session);
         }
         return;
     case IDEM_SESSION_UP:
@@ -419,35 +439,6 @@ void idem_session_tick(struct idem_session *session, int64_t now_ms) {
     if (session->broken.code != IDEM_OK) {
         give_up(session);
     }
-}
-
-static int64_t state_due_ms(const struct idem_session *session) {
-    bool refusing = session->breaker.state == IDEM_BREAKER_OPEN;
-    switch (session->state) {
-    case IDEM_SESSION_DOWN:
-        return refusing ? session->breaker.retry_at_ms : INT64_MIN;
-    case IDEM_SESSION_CONNECTING:
-    case IDEM_SESSION_GREETING:
-        return session->state_until_ms;
-    case IDEM_SESSION_UP:
-        break;
-    }
-    return refusing && session->breaker.retry_at_ms < session->heartbeat_at_ms
-               ? session->breaker.retry_at_ms
-               : session->heartbeat_at_ms;
-}
-
-int64_t idem_session_due_ms(const struct idem_session *session) {
-    if (session->broken.code != IDEM_OK) {
-        return INT64_MIN;
-    }
-    int64_t due = state_due_ms(session);
-    int64_t line_due = idem_line_due_ms(&session->line);
-    return line_due < due ? line_due : due;
-}
-
-size_t idem_session_open_count(const struct idem_session *session) {
-    return idem_line_open_count(&session->line);
 }
 
 void idem_session_submit(struct idem_session *session, struct idem_request *request,
@@ -479,6 +470,7 @@ void idem_session_fini(struct idem_session *session) {
     struct idem_request_list seen;
     idem_line_break(&session->line, session->link.sent, &seen);
     idem_redis_link_close(&session->link);
+    idem_approach_fini(&session->approach);
     session->state = IDEM_SESSION_DOWN;
     session->breaker.state =
         IDEM_BREAKER_OPEN; /* callbacks that submit more are refused */

@@ -4,9 +4,9 @@
 #ifndef IDEM_REDIS_SESSION_H
 #define IDEM_REDIS_SESSION_H
 
+#include "store/redis/approach.h"
 #include "store/redis/breaker.h"
 #include "store/redis/line.h"
-#include "store/redis/link.h"
 #include "store/redis/slot.h"
 
 #include <idem/digest.h>
@@ -14,7 +14,7 @@
 
 enum idem_session_state {
     IDEM_SESSION_DOWN, /* no socket; connects when connect_at_ms or the breaker says */
-    IDEM_SESSION_CONNECTING, /* the socket is not connected yet */
+    IDEM_SESSION_CONNECTING, /* the host is looked up, or the socket is not connected yet */
     IDEM_SESSION_GREETING,   /* only greetings are under way; requests wait */
     IDEM_SESSION_UP,         /* requests are sent */
 };
@@ -36,6 +36,7 @@ struct idem_session {
     struct idem_endpoint endpoint; /* of the server itself, once it is known */
     bool endpoint_known;           /* false: a sentinel has to be asked first */
     enum idem_session_state state;
+    struct idem_approach approach; /* CONNECTING */
     struct idem_redis_link link;
     struct idem_breaker breaker;
     struct idem_server server;
