@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * What any thread makes of the looks and counters of all workers: one observation. */
-#include "worker_state.h"
+#include "replies.h"
 
 #include <idem/clock.h>
 
@@ -68,6 +68,26 @@ static void add_transfers(struct idem_observation *observation,
     observation->lost_sight += counts->in_doubt;
     observation->poisoned += counts->poisoned;
     observation->unexpected += counts->unexpected;
+}
+
+static void add_rpc(struct idem_observed_rpc *sum, const struct idem_worker *worker) {
+    const struct idem_transfer_counts *counts = &worker->counts;
+    struct idem_reply_figures replies;
+    if (worker->replies == NULL) {
+        return;
+    }
+    idem_replies_figures(worker->replies, &replies);
+    sum->on = true;
+    sum->asked += counts->asked;
+    sum->answered += counts->answered;
+    sum->replayed += counts->replayed;
+    sum->refused += counts->refused;
+    sum->unanswerable += counts->unanswerable;
+    sum->stored += replies.ended[IDEM_RESULT_STORE];
+    sum->failed += replies.ended[IDEM_RESULT_FAILED];
+    sum->too_large += replies.ended[IDEM_RESULT_TOO_LARGE];
+    sum->stray += replies.stray;
+    sum->alien += replies.alien;
 }
 
 /* Each worker has a handle of its own to one store: what is in the store is not to be added up. */
@@ -195,6 +215,7 @@ void idem_worker_observe(struct idem_worker *worker,
     observation->workers++;
     add_receiver(observation, worker->receiver);
     add_transfers(observation, &worker->counts);
+    add_rpc(&observation->rpc, worker);
     add_glance(observation, &glance);
     add_operations(observation, glancing);
     add_sightings(observation, worker->receiver);

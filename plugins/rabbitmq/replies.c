@@ -40,7 +40,7 @@ struct idem_replies {
     struct answers resting;
     struct answer *incoming;
     struct idem_reply_counts counts;
-    uint64_t unstored;
+    _Atomic uint64_t ended[IDEM_RESULT_FATE_COUNT];
     struct idem_response response; /* of the reply that has just come */
     amqp_pool_t scratch;
 };
@@ -110,6 +110,8 @@ static void settled(void *arg, enum idem_code code) {
     enum idem_reply_event event = idem_reply_settlement(code);
     if (event == IDEM_REPLY_ON_SETTLED) {
         IDEM_FAULT_POINT("recorded");
+        (void)atomic_fetch_add_explicit(&answer->replies->ended[answer->fate], 1,
+                                        memory_order_relaxed);
         hand_on(answer);
     }
     step(answer, event);
@@ -255,7 +257,6 @@ static enum idem_reply_event find_request(struct answer *answer, bool again) {
     if (!idem_rpc_may_answer(worker, &token->ticket.digest, again)) {
         return IDEM_REPLY_ON_ELSEWHERE;
     }
-    answer->replies->unstored++;
     idem_rpc_take_waiting(worker, &token->ticket.digest, &answer->waiting);
     return IDEM_REPLY_ON_FOUND;
 }
@@ -390,10 +391,11 @@ struct idem_observed_end idem_replies_observe(struct idem_replies *replies) {
 void idem_replies_figures(const struct idem_replies *replies,
                           struct idem_reply_figures *figures) {
     const struct idem_reply_counts *counts = &replies->counts;
-    figures->settled = counts->on[IDEM_REPLY_ON_SETTLED];
+    for (size_t i = 0; i < IDEM_RESULT_FATE_COUNT; i++) {
+        figures->ended[i] = replies->ended[i];
+    }
     figures->stray = counts->on[IDEM_REPLY_ON_DEAD] + counts->on[IDEM_REPLY_ON_STRAY];
     figures->alien = counts->on[IDEM_REPLY_ON_ALIEN];
-    figures->unstored = replies->unstored;
     figures->unexpected = counts->unexpected;
 }
 

@@ -5,6 +5,8 @@
 
 #include "worker_state.h"
 
+#include <idem/result.h>
+
 struct idem_replies;
 
 /* Does not connect. *replies is NULL, or is to be freed, whatever happens. IDEM_ERR_NOMEM. */
@@ -31,12 +33,13 @@ void idem_replies_leave(struct idem_replies *replies);
 struct idem_observed_end idem_replies_observe(struct idem_replies *replies);
 
 struct idem_reply_figures {
-    uint64_t settled;    /* ended their claim */
-    uint64_t stray;      /* came when it was another's, or nobody's any more */
-    uint64_t alien;      /* no reply to anything that was asked */
-    uint64_t unstored;   /* failed, or too large */
-    uint64_t unexpected; /* events that their state does not know */
+    uint64_t ended
+        [IDEM_RESULT_FATE_COUNT]; /* ended their claim, by what became of their result */
+    uint64_t stray;               /* came when it was another's, or nobody's any more */
+    uint64_t alien;               /* no reply to anything that was asked */
+    uint64_t unexpected;          /* events that their state does not know */
 };
+/* On any thread. */
 void idem_replies_figures(const struct idem_replies *replies,
                           struct idem_reply_figures *figures);
 

@@ -95,6 +95,7 @@ static enum idem_transfer_act give_back(struct step *step) {
 
 /* The worker has the request, or may have it: the claim is the reply's to settle. */
 static enum idem_transfer_act await(struct step *step) {
+    count(&step->counts->asked);
     step->transfer->claimed = false;
     step->transfer->asked = true;
     if (step->transfer->orphan) {
@@ -189,6 +190,17 @@ static enum idem_transfer_act sent(struct step *step) {
     return enter(step, IDEM_TRANSFER_PUBLISHED, IDEM_DO_NOTHING);
 }
 
+static void count_answer(const struct step *step) {
+    if (idem_transfer_refuses(step->transfer)) {
+        count(&step->counts->refused);
+        return;
+    }
+    count(&step->counts->answered);
+    if (!step->transfer->asked) {
+        count(&step->counts->replayed);
+    }
+}
+
 static enum idem_transfer_act confirmed(struct step *step) {
     switch (step->transfer->route) {
     case IDEM_ROUTE_SINK:
@@ -198,8 +210,7 @@ static enum idem_transfer_act confirmed(struct step *step) {
         count(&step->counts->quarantined);
         break;
     case IDEM_ROUTE_ANSWER:
-        count(idem_transfer_refuses(step->transfer) ? &step->counts->refused
-                                                    : &step->counts->answered);
+        count_answer(step);
         break;
     case IDEM_ROUTE_COUNT:
         break;

@@ -155,11 +155,13 @@ struct idem_transfer_policy {
 /* Counters only rise; any thread may read them. */
 struct idem_transfer_counts {
     _Atomic uint64_t on[IDEM_ON_COUNT];
-    _Atomic uint64_t delivered;    /* confirmed by the sink */
-    _Atomic uint64_t quarantined;  /* confirmed by the quarantine exchange */
-    _Atomic uint64_t in_doubt;     /* lost sight of by a lost sink: may arrive twice */
-    _Atomic uint64_t answered;     /* confirmed by the requester's queue */
-    _Atomic uint64_t refused;      /* the same, but it told that there will be no reply */
+    _Atomic uint64_t delivered;   /* confirmed by the sink */
+    _Atomic uint64_t quarantined; /* confirmed by the quarantine exchange */
+    _Atomic uint64_t in_doubt;    /* lost sight of by a lost sink: may arrive twice */
+    _Atomic uint64_t asked;       /* requests that a worker has, or may have */
+    _Atomic uint64_t answered;    /* confirmed by the requester's queue */
+    _Atomic uint64_t replayed;    /* of these, what was given without asking a worker */
+    _Atomic uint64_t refused; /* confirmed too, but it told that there will be no reply */
     _Atomic uint64_t unanswerable; /* there was nobody any more to give the answer to */
     _Atomic uint64_t poisoned;     /* gave up and sent to the quarantine */
     _Atomic uint64_t unexpected;   /* events that the state does not know: none, ever */

@@ -383,6 +383,9 @@ static void log_figures(struct idem_worker *worker) {
     if (worker->replies != NULL) {
         idem_replies_figures(worker->replies, &replies);
     }
+    uint64_t stored = replies.ended[IDEM_RESULT_STORE];
+    uint64_t unstored =
+        replies.ended[IDEM_RESULT_FAILED] + replies.ended[IDEM_RESULT_TOO_LARGE];
     idem_log_write(
         &worker->log, IDEM_LOG_NOTICE, "bridge.figures",
         "arrived %" PRIu64 ", delivered %" PRIu64 ", quarantined %" PRIu64
@@ -395,8 +398,8 @@ static void log_figures(struct idem_worker *worker) {
         counts->on[IDEM_ON_TOLD], seen.by_reason[IDEM_REASON_DUPLICATE],
         counts->in_doubt + seen.by_reason[IDEM_REASON_IN_DOUBT],
         seen.by_reason[IDEM_REASON_STORE_FAILURE] - seen.by_verdict[IDEM_VERDICT_REFUSE],
-        counts->on[IDEM_ON_RETURNED], counts->on[IDEM_ON_NACKED], replies.settled,
-        replies.unstored, replies.stray, replies.alien, counts->answered, counts->refused,
+        counts->on[IDEM_ON_RETURNED], counts->on[IDEM_ON_NACKED], stored + unstored,
+        unstored, replies.stray, replies.alien, counts->answered, counts->refused,
         counts->unanswerable, counts->unexpected + replies.unexpected);
 }
 

@@ -49,7 +49,7 @@ return count;
 class Bridge:
     """A bridge of the test, in a folder of its own."""
 
-    def __init__(self, name, rabbitmq, http="127.0.0.1", sink_port=None, more=""):
+    def __init__(self, name, rabbitmq, http="127.0.0.1", sink_port=None, more="", rpc=False):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="idem-page-"))
         self.port = free_port()
         self.queue = f"page.{name}"
@@ -62,6 +62,7 @@ bridge:
   sink: {{url: "amqp://127.0.0.1:{sink_port or rabbitmq}", routing_key: {self.queue}.out}}
   quarantine: {{exchange: page.aside}}
   declare: true
+{f"  mode: rpc{chr(10)}  replies: {self.queue}.replies" if rpc else ""}
 http: {{listen: "{http}:{self.port}"{more.replace("@DIR@", str(self.dir))}}}
 rules:
   - name: payments
@@ -177,6 +178,7 @@ def nothing_has_come_yet_and_the_page_says_so(page):
     page.await_text("#seen", "No duplicate since the start")
     equal(row(page, "orders")["Delivered"], "0")
     equal(page.browser.visible("#notice"), False)
+    equal(page.browser.visible("#rpc"), False)
     page.picture("empty")
 
 
@@ -313,6 +315,22 @@ def what_is_missing_is_named(page):
     page.picture("not-ready")
 
 
+def requests_and_answers_are_shown_in_mode_rpc(page):
+    bridge = page.make("rpc", rpc=True)
+    page.publisher.declare(f"{bridge.queue}.out")
+    page.publisher.declare(f"{bridge.queue}.replies")
+    bridge.start()
+    page.browser.open(bridge.url)
+    page.await_state("Ready")
+    equal(page.browser.visible("#rpc"), True)
+    page.await_text("#rpc-awaiting", "0 waiting")
+    page.publisher.publish(bridge.queue, "an order", "order-1")
+    wait_for("the delivery", lambda: row(page, "orders")["Delivered"] == "1", 30)
+    for tile in ("requests", "reply", "replay", "unstored", "stray", "unanswerable"):
+        equal(page.browser.text(f"#rpc-{tile}"), "0")
+    page.picture("rpc")
+
+
 def a_token_is_asked_for_and_kept_in_the_tab_only(page):
     bridge = page.make("locked", http="0.0.0.0", more=", token_file: '@DIR@/token'")
     (bridge.dir / "token").write_text("0123456789abcdef\n")
@@ -363,6 +381,7 @@ TESTS = [
     everything_has_a_name,
     a_bridge_that_is_gone_is_said_to_be_and_comes_back,
     what_is_missing_is_named,
+    requests_and_answers_are_shown_in_mode_rpc,
     a_token_is_asked_for_and_kept_in_the_tab_only,
     the_policy_lets_nothing_else_run,
 ]

@@ -214,16 +214,19 @@ static void a_certificate_has_to_be_for_the_name(void **state) {
     redis_tls_start(&server, &tls, dir, "server", NULL, NULL);
     names_add("other.test", here);
     (void)snprintf(box.url, sizeof box.url,
-                   "rediss://redis.test:%u?timeout=5s&ca=%s/ca.pem", tls.port, dir);
+                   "rediss://redis.test:%u?timeout=5s&connect_timeout=10s&ca=%s/ca.pem",
+                   tls.port, dir);
     stores_open(&box);
     assert_int_equal(put(1), IDEM_OK);
     stores_close(&box);
     (void)snprintf(box.url, sizeof box.url,
-                   "rediss://other.test:%u?timeout=5s&ca=%s/ca.pem", tls.port, dir);
+                   "rediss://other.test:%u?timeout=5s&connect_timeout=10s&ca=%s/ca.pem",
+                   tls.port, dir);
     assert_int_equal(stores_try(&box, false, &store, &error), IDEM_ERR_INVALID);
     assert_non_null(strstr(error.text, "ostname mismatch"));
     (void)snprintf(box.url, sizeof box.url,
-                   "rediss://127.0.0.1:%u?timeout=5s&ca=%s/ca.pem", tls.port, dir);
+                   "rediss://127.0.0.1:%u?timeout=5s&connect_timeout=10s&ca=%s/ca.pem",
+                   tls.port, dir);
     assert_int_equal(stores_try(&box, false, &store, &error), IDEM_ERR_INVALID);
     files_remove_dir(dir);
 }

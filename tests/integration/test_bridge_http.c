@@ -60,27 +60,6 @@ static unsigned start(struct bridge **bridge, const char *config) {
     return bridge_http_port(*bridge);
 }
 
-/* The whole part of the value behind "NAME "; -1: there is none. */
-static long figure(unsigned port, const char *name) {
-    char wanted[160];
-    char *text = http_body(port, "/metrics", 200);
-    (void)snprintf(wanted, sizeof wanted, "\n%s ", name);
-    const char *at = strstr(text, wanted);
-    long value = at != NULL ? strtol(at + strlen(wanted), NULL, 10) : -1;
-    free(text);
-    return value;
-}
-
-static void await_figure(unsigned port, const char *name, long value) {
-    int64_t deadline = testing_deadline();
-    for (long now = -1; now != value; testing_pause()) {
-        now = figure(port, name);
-        if (now != value && testing_remaining_ms(deadline) == 0) {
-            fail_msg("%s is %ld, not %ld", name, now, value);
-        }
-    }
-}
-
 static void assert_holds(unsigned port, const char *path, int status, const char *text) {
     char *body = http_body(port, path, status);
     if (strstr(body, text) == NULL) {
@@ -98,22 +77,25 @@ static void figures_tell_what_became_of_the_messages(void **state) {
         publish("B", "two");
     }
     publish("A", "another");
-    await_figure(port, "idem_source_settled_total", 7);
+    http_await_figure(port, "idem_source_settled_total", 7);
     assert_int_equal(
-        figure(port, "idem_messages_total{rule=\"orders\",verdict=\"deliver\"}"), 2);
+        http_figure(port, "idem_messages_total{rule=\"orders\",verdict=\"deliver\"}"), 2);
     assert_int_equal(
-        figure(port, "idem_messages_total{rule=\"orders\",verdict=\"drop\"}"), 4);
+        http_figure(port, "idem_messages_total{rule=\"orders\",verdict=\"drop\"}"), 4);
     assert_int_equal(
-        figure(port, "idem_message_reasons_total{rule=\"orders\",reason=\"conflict\"}"),
+        http_figure(port,
+                    "idem_message_reasons_total{rule=\"orders\",reason=\"conflict\"}"),
         1);
-    assert_int_equal(figure(port, "idem_delivered_total"), 2);
-    assert_int_equal(figure(port, "idem_quarantined_total"), 1);
-    assert_true(figure(port, "idem_store_operation_seconds_count{operation=\"claim\"}") >=
-                7);
+    assert_int_equal(http_figure(port, "idem_delivered_total"), 2);
+    assert_int_equal(http_figure(port, "idem_quarantined_total"), 1);
+    assert_true(
+        http_figure(port, "idem_store_operation_seconds_count{operation=\"claim\"}") >=
+        7);
     assert_int_equal(
-        figure(port, "idem_store_operation_seconds_count{operation=\"complete\"}"), 2);
-    await_figure(port, "idem_store_keys", 2);
-    await_figure(port, "idem_source_queue_consumers", 1);
+        http_figure(port, "idem_store_operation_seconds_count{operation=\"complete\"}"),
+        2);
+    http_await_figure(port, "idem_store_keys", 2);
+    http_await_figure(port, "idem_source_queue_consumers", 1);
     assert_holds(port, "/api/stats", 200, "\"reason\":\"conflict\"");
     assert_holds(port, "/api/stats", 200, "\"count\":2}");
     bridge_stop(bridge, 0);
@@ -125,37 +107,19 @@ static void messages_on_their_way_are_seen_by_state_and_age(void **state) {
     unsigned port = start(&bridge, STORE ENDS RULE HTTP);
     rabbitmq_delete_queue(client, "out"); /* unroutable: it waits */
     publish("A", "one");
-    await_figure(port, "idem_in_flight_messages{state=\"waiting\"}", 1);
-    assert_true(figure(port, "idem_unroutable_total") > 0);
-    await_figure(port, "idem_oldest_unacknowledged_seconds", 1);
+    http_await_figure(port, "idem_in_flight_messages{state=\"waiting\"}", 1);
+    assert_true(http_figure(port, "idem_unroutable_total") > 0);
+    http_await_figure(port, "idem_oldest_unacknowledged_seconds", 1);
     bridge_kill(bridge);
 }
 
 static void prometheus_accepts_the_figures(void **state) {
     struct bridge *bridge;
-    char dir[FILES_PATH_MAX];
-    char command[FILES_PATH_MAX + 64];
-    char log[FILES_PATH_MAX + 16];
-    int status = -1;
     (void)state;
     unsigned port = start(&bridge, STORE ENDS RULE HTTP);
     publish("A", "one");
-    await_figure(port, "idem_source_settled_total", 1);
-    char *text = http_body(port, "/metrics", 200);
-    files_make_dir(dir);
-    files_write(dir, "metrics", text);
-    (void)snprintf(log, sizeof log, "%s/log", dir);
-    (void)snprintf(command, sizeof command, "promtool check metrics <%s/metrics", dir);
-    const char *argv[] = {"/bin/sh", "-c", command, NULL};
-    struct process_options options = {argv, NULL, log};
-    assert_true(process_wait(process_start(&options), &status));
-    char *said = files_read(log);
-    if (status != 0 || said[0] != '\0') {
-        fail_msg("promtool: %d %s", status, said);
-    }
-    free(said);
-    free(text);
-    files_remove_dir(dir);
+    http_await_figure(port, "idem_source_settled_total", 1);
+    http_check_metrics(port);
     bridge_stop(bridge, 0);
 }
 
@@ -188,7 +152,7 @@ static void readiness_names_what_is_not_there(void **state) {
     publish("A", "one"); /* finds out */
     http_await(port, "/readyz", 503);
     assert_holds(port, "/readyz", 503, "\"missing\":[\"store\"]");
-    await_figure(port, "idem_unprotected_total", 1);
+    http_await_figure(port, "idem_unprotected_total", 1);
     assert_holds(port, "/metrics", 200, "\nidem_store_up 0\n");
     bridge_kill(bridge);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * HTTP by hand, so that a request can be anything. */
 #include "http.h"
+#include "files.h"
+#include "process.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -119,6 +121,48 @@ void http_await(unsigned port, const char *path, int status) {
         assert_int_not_equal(testing_remaining_ms(deadline), 0);
         testing_pause();
     }
+}
+
+long http_figure(unsigned port, const char *name) {
+    char wanted[160];
+    char *text = http_body(port, "/metrics", 200);
+    (void)snprintf(wanted, sizeof wanted, "\n%s ", name);
+    const char *at = strstr(text, wanted);
+    long value = at != NULL ? strtol(at + strlen(wanted), NULL, 10) : -1;
+    free(text);
+    return value;
+}
+
+void http_await_figure(unsigned port, const char *name, long value) {
+    int64_t deadline = testing_deadline();
+    for (long now = -1; now != value; testing_pause()) {
+        now = http_figure(port, name);
+        if (now != value && testing_remaining_ms(deadline) == 0) {
+            fail_msg("%s is %ld, not %ld", name, now, value);
+        }
+    }
+}
+
+void http_check_metrics(unsigned port) {
+    char dir[FILES_PATH_MAX];
+    char command[FILES_PATH_MAX + 64];
+    char log[FILES_PATH_MAX + 16];
+    int status = -1;
+    char *text = http_body(port, "/metrics", 200);
+    files_make_dir(dir);
+    files_write(dir, "metrics", text);
+    (void)snprintf(log, sizeof log, "%s/log", dir);
+    (void)snprintf(command, sizeof command, "promtool check metrics <%s/metrics", dir);
+    const char *argv[] = {"/bin/sh", "-c", command, NULL};
+    struct process_options options = {argv, NULL, log};
+    assert_true(process_wait(process_start(&options), &status));
+    char *said = files_read(log);
+    if (status != 0 || said[0] != '\0') {
+        fail_msg("promtool: %d %s", status, said);
+    }
+    free(said);
+    free(text);
+    files_remove_dir(dir);
 }
 
 void http_free(struct http_reply *reply) {

@@ -29,6 +29,14 @@ char *http_body(unsigned port, const char *path, int status);
 /* Until path is answered with that status. */
 void http_await(unsigned port, const char *path, int status);
 
+/* The whole part of the value behind "NAME " at /metrics; -1: there is none. */
+long http_figure(unsigned port, const char *name);
+/* Until it has that value. */
+void http_await_figure(unsigned port, const char *name, long value);
+
+/* Fails unless promtool accepts what /metrics says. */
+void http_check_metrics(unsigned port);
+
 void http_free(struct http_reply *reply);
 
 #endif

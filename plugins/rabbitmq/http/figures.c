@@ -63,6 +63,48 @@ static void unprotected(const struct idem_figure *figure,
     ONE(figure, samples, failures > refused ? failures - refused : 0);
 }
 
+static void rpc_requests(const struct idem_figure *figure,
+                         const struct idem_observation *seen,
+                         const struct idem_samples *samples) {
+    if (seen->rpc.on) {
+        ONE(figure, samples, seen->rpc.asked);
+    }
+}
+
+/* Both are read while they rise, one after the other. */
+static void rpc_answers(const struct idem_figure *figure,
+                        const struct idem_observation *seen,
+                        const struct idem_samples *samples) {
+    const struct idem_observed_rpc *rpc = &seen->rpc;
+    if (rpc->on) {
+        one(figure, samples, "reply", NULL,
+            rpc->answered > rpc->replayed ? rpc->answered - rpc->replayed : 0);
+        one(figure, samples, "replay", NULL, rpc->replayed);
+        one(figure, samples, "refusal", NULL, rpc->refused);
+    }
+}
+
+static void rpc_unanswerable(const struct idem_figure *figure,
+                             const struct idem_observation *seen,
+                             const struct idem_samples *samples) {
+    if (seen->rpc.on) {
+        ONE(figure, samples, seen->rpc.unanswerable);
+    }
+}
+
+static void rpc_replies(const struct idem_figure *figure,
+                        const struct idem_observation *seen,
+                        const struct idem_samples *samples) {
+    const struct idem_observed_rpc *rpc = &seen->rpc;
+    if (rpc->on) {
+        one(figure, samples, "stored", NULL, rpc->stored);
+        one(figure, samples, "failed", NULL, rpc->failed);
+        one(figure, samples, "too_large", NULL, rpc->too_large);
+        one(figure, samples, "stray", NULL, rpc->stray);
+        one(figure, samples, "alien", NULL, rpc->alien);
+    }
+}
+
 static void in_flight(const struct idem_figure *figure,
                       const struct idem_observation *seen,
                       const struct idem_samples *samples) {
@@ -189,6 +231,21 @@ static const struct idem_figure figures[] = {
      .help = "Messages that were given up and sent to the quarantine."},
     {COUNTER("idem_unexpected_events_total"), AT(unexpected),
      .help = "Events that the delivery machine does not know; anything but 0 is a bug."},
+
+    {COUNTER("idem_rpc_requests_total"), .collect = rpc_requests,
+     .help = "Requests that a worker has been given, or may have been."},
+    {COUNTER("idem_rpc_answers_total"), LABELS("kind"), .collect = rpc_answers,
+     .help =
+         "Answers that a requester's queue has confirmed: the reply that was waited "
+         "for, a replay without asking a worker, or the word that there will be none."},
+    {COUNTER("idem_rpc_unanswerable_total"), .collect = rpc_unanswerable,
+     .help = "Answers that could be given to nobody any more."},
+    {COUNTER("idem_rpc_replies_total"), LABELS("outcome"), .collect = rpc_replies,
+     .help = "What workers replied, by what became of it: stored says that its key is "
+             "done, with "
+             "it or with an earlier one; stray, that its key is another's or nobody's by "
+             "now; "
+             "alien, that it answers nothing that was asked."},
 
     {GAUGE("idem_in_flight_messages"), LABELS("state"), .collect = in_flight,
      .help = "Messages inside the bridge, by state."},

@@ -34,6 +34,21 @@ struct idem_observed_state {
     uint64_t messages;
 };
 
+/* Mode rpc. */
+struct idem_observed_rpc {
+    bool on;
+    uint64_t asked;        /* of a worker */
+    uint64_t answered;     /* all answers that were confirmed, ... */
+    uint64_t replayed;     /* ... of these, without asking */
+    uint64_t refused;      /* answers that tell that there will be no reply */
+    uint64_t unanswerable; /* there was nobody any more to give it to */
+    uint64_t stored;       /* replies, by what became of them */
+    uint64_t failed;
+    uint64_t too_large;
+    uint64_t stray;
+    uint64_t alien;
+};
+
 struct idem_observation {
     const char *instance; /* borrowed until the server is closed, as queue is */
     const char *queue;
@@ -58,6 +73,8 @@ struct idem_observation {
     uint64_t poisoned;
     uint64_t lost_sight; /* in doubt since a sink was lost before it confirmed */
     uint64_t unexpected;
+
+    struct idem_observed_rpc rpc;
 
     struct idem_observed_state in_flight[IDEM_OBSERVED_STATES_MAX];
     size_t state_count;

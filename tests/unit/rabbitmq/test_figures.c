@@ -187,6 +187,36 @@ static void what_is_not_known_is_left_out(void **state) {
     assert_line("idem_source_queue_messages 12");
 }
 
+static void requests_and_answers_are_told_in_mode_rpc_only(void **state) {
+    (void)state;
+    char *text = rendered(idem_render_metrics);
+    assert_null(strstr(text, "\nidem_rpc_"));
+    free(text);
+    seen->rpc = (struct idem_observed_rpc){.on = true,
+                                           .asked = 7,
+                                           .answered = 9,
+                                           .replayed = 3,
+                                           .refused = 10,
+                                           .unanswerable = 1,
+                                           .stored = 4,
+                                           .failed = 2,
+                                           .too_large = 5,
+                                           .stray = 6,
+                                           .alien = 8};
+    assert_line("idem_rpc_requests_total 7");
+    assert_line("idem_rpc_answers_total{kind=\"reply\"} 6");
+    assert_line("idem_rpc_answers_total{kind=\"replay\"} 3");
+    assert_line("idem_rpc_answers_total{kind=\"refusal\"} 10");
+    assert_line("idem_rpc_unanswerable_total 1");
+    assert_line("idem_rpc_replies_total{outcome=\"stored\"} 4");
+    assert_line("idem_rpc_replies_total{outcome=\"failed\"} 2");
+    assert_line("idem_rpc_replies_total{outcome=\"too_large\"} 5");
+    assert_line("idem_rpc_replies_total{outcome=\"stray\"} 6");
+    assert_line("idem_rpc_replies_total{outcome=\"alien\"} 8");
+    seen->rpc.answered = 2; /* the other one was read later */
+    assert_line("idem_rpc_answers_total{kind=\"reply\"} 0");
+}
+
 static void unprotected_is_what_went_on_without_the_store(void **state) {
     (void)state;
     seen->receiver.by_reason[IDEM_REASON_STORE_FAILURE] = 5;
@@ -216,6 +246,7 @@ static void the_statistics_have_every_figure_under_its_labels(void **state) {
     (void)strcpy(seen->rules[1].name, "orders");
     seen->rules[1].by_verdict[IDEM_VERDICT_DROP] = UINT64_C(1) << 60;
     seen->oldest_ms = 1250;
+    seen->rpc.on = true;
     seen->sighting_count = 1;
     seen->sightings[0] = (struct idem_sighting){.reason = IDEM_REASON_CONFLICT,
                                                 .first_seen_ms = 5,
@@ -336,6 +367,7 @@ int main(int argc, char **argv) {
         TEST(labels_are_escaped),
         TEST(buckets_of_a_histogram_add_up),
         TEST(what_is_not_known_is_left_out),
+        TEST(requests_and_answers_are_told_in_mode_rpc_only),
         TEST(unprotected_is_what_went_on_without_the_store),
         TEST(the_statistics_have_every_figure_under_its_labels),
         TEST(a_bridge_is_ready_when_nothing_is_missing),

@@ -196,6 +196,24 @@ function drawTiles(stats) {
   show('latency', seconds(quantile(now.buckets, since(now, LATENCY_WINDOW_MS).buckets, 0.99)));
 }
 
+// Of a bridge in mode rpc only: others do not have these figures.
+function drawRpc(stats) {
+  const figures = stats.figures;
+  const is = figures.idem_rpc_requests_total !== undefined;
+  byId('rpc').hidden = !is;
+  if (!is) {
+    return;
+  }
+  const { idem_rpc_answers_total: answers, idem_rpc_replies_total: replies } = figures;
+  show('rpc-requests', count.format(figures.idem_rpc_requests_total));
+  show('rpc-awaiting', `${count.format((figures.idem_in_flight_messages || {}).awaiting || 0)} waiting`);
+  show('rpc-reply', count.format(answers.reply));
+  show('rpc-replay', count.format(answers.replay));
+  show('rpc-unstored', count.format(replies.failed + replies.too_large));
+  show('rpc-stray', count.format(replies.stray));
+  show('rpc-unanswerable', count.format(figures.idem_rpc_unanswerable_total));
+}
+
 function drawRules(stats) {
   const now = history[history.length - 1];
   const short = since(now, 3 * EVERY_MS);
@@ -352,6 +370,7 @@ function setState(state, text, notice) {
 function draw(stats) {
   drawEnds(stats);
   drawTiles(stats);
+  drawRpc(stats);
   drawRules(stats);
   drawSeen(stats);
   drawCharts(stats.time_ms);
