@@ -140,10 +140,8 @@ static enum idem_code put_result(struct idem_record_set *set,
     if (bytes == NULL) {
         return IDEM_ERR_NOMEM;
     }
-    struct result *result = idem_table_find(&set->results, digest);
-    if (result == NULL) {
-        result = idem_table_insert(&set->results, digest);
-    }
+    bool fresh;
+    struct result *result = idem_table_obtain(&set->results, digest, &fresh);
     if (result == NULL) {
         free(bytes);
         return IDEM_ERR_NOMEM;
@@ -175,11 +173,8 @@ enum idem_code idem_record_set_put(struct idem_record_set *set,
     if (code != IDEM_OK) {
         return code;
     }
-    struct packed *packed = idem_table_find(&set->entries, digest);
-    bool fresh = packed == NULL;
-    if (fresh) {
-        packed = idem_table_insert(&set->entries, digest);
-    }
+    bool fresh;
+    struct packed *packed = idem_table_obtain(&set->entries, digest, &fresh);
     if (packed == NULL) {
         return IDEM_ERR_NOMEM;
     }

@@ -102,11 +102,12 @@ static bool resize(struct idem_table *table, struct idem_table_shard *shard,
     return true;
 }
 
-/* Room for one more at a load of at most four fifths. */
+/* For one more at a load of at most four fifths. */
+static bool has_room(const struct idem_table_shard *shard) {
+    return ((uint64_t)shard->count + 1) * 5 <= (uint64_t)shard->capacity * 4;
+}
+
 static bool make_room(struct idem_table *table, struct idem_table_shard *shard) {
-    if (((uint64_t)shard->count + 1) * 5 <= (uint64_t)shard->capacity * 4) {
-        return true;
-    }
     if (shard->capacity >= UINT32_MAX / 2) {
         return false;
     }
@@ -166,18 +167,29 @@ void idem_table_fetch(const struct idem_table *table, const struct idem_digest *
     }
 }
 
-void *idem_table_insert(struct idem_table *table, const struct idem_digest *digest) {
+void *idem_table_obtain(struct idem_table *table, const struct idem_digest *digest,
+                        bool *fresh) {
     uint64_t hash = hash_of(table, digest);
     struct idem_table_shard *shard = shard_of(table, hash);
-    if (!make_room(table, shard)) {
-        return NULL;
+    struct idem_table_entry *entry = NULL;
+    *fresh = false;
+    if (shard->slots != NULL) {
+        entry = slot_at(table, shard, probe(table, shard, hash, digest));
+        if (entry->used != 0) {
+            return entry;
+        }
     }
-    struct idem_table_entry *entry =
-        slot_at(table, shard, probe(table, shard, hash, digest));
+    if (!has_room(shard)) {
+        if (!make_room(table, shard)) {
+            return NULL;
+        }
+        entry = slot_at(table, shard, probe(table, shard, hash, digest));
+    }
     entry->digest = *digest;
     entry->used = 1;
     shard->count++;
     table->count++;
+    *fresh = true;
     return entry;
 }
 

@@ -45,9 +45,10 @@ void *idem_table_find(const struct idem_table *table, const struct idem_digest *
 /* Has the processor fetch the place of the digest while it does something else. */
 void idem_table_fetch(const struct idem_table *table, const struct idem_digest *digest);
 
-/* A new entry, zeroed but for its head; the digest must not be there yet. NULL: no
- * memory. */
-void *idem_table_insert(struct idem_table *table, const struct idem_digest *digest);
+/* The entry of the digest; where there is none a new one, zeroed but for its head: *fresh.
+ * NULL: no memory. */
+void *idem_table_obtain(struct idem_table *table, const struct idem_digest *digest,
+                        bool *fresh);
 
 void idem_table_remove(struct idem_table *table, void *entry);
 

@@ -164,10 +164,10 @@ static enum idem_code publish_handovers(struct idem_node *node,
 }
 
 void idem_node_remove_handovers(struct idem_node *node) {
-    struct idem_error error = IDEM_ERROR_INIT;
     if (!node->handover_open) {
         return;
     }
+    struct idem_error error = IDEM_ERROR_INIT; /* to clear it costs more than to look */
     node->handover_open = false;
     if (idem_handover_remove(node->handover_path, &error) != IDEM_OK) {
         idem_log_write(&node->log, IDEM_LOG_ERROR, "handover.not_removed", "%s",

@@ -3,13 +3,12 @@
  * entail. All of it without the mutex, but for moments. */
 #include "store/embedded/embedded.h"
 
-#include "base/little.h"
+#include "store/embedded/sort.h"
 
 #include <idem/clock.h>
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define SWEEP_IDLE   16384 /* records a second while nothing else is to do */
 #define SWEEP_EACH   4     /* records looked at for each change */
@@ -24,14 +23,6 @@ static void lock(struct idem_embedded *embedded) {
 
 static void unlock(struct idem_embedded *embedded) {
     (void)pthread_mutex_unlock(&embedded->mutex);
-}
-
-/* Digests are uniform: the first half tells nearly all of them apart. */
-static int compare_digests(const void *a, const void *b) {
-    uint64_t first = idem_big_get(a);
-    uint64_t second = idem_big_get(b);
-    return first != second ? (first > second) - (first < second)
-                           : memcmp(a, b, IDEM_DIGEST_SIZE);
 }
 
 /* Ascending order, so that neighbours share pages: fewer of them are copied and
@@ -50,7 +41,7 @@ static bool list_digests(struct idem_merge *merge,
         idem_record_set_next(records, &cursor, &merge->digests[merge->count], &record)) {
         merge->count++;
     }
-    qsort(merge->digests, merge->count, sizeof *merge->digests, compare_digests);
+    idem_digests_sort(merge->digests, merge->count);
     return true;
 }
 

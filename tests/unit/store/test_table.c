@@ -15,8 +15,10 @@ struct item {
 
 static struct item *put(struct idem_table *table, uint64_t n) {
     struct idem_digest digest = stores_digest(n);
-    struct item *item = idem_table_insert(table, &digest);
+    bool fresh = false;
+    struct item *item = idem_table_obtain(table, &digest, &fresh);
     assert_non_null(item);
+    assert_true(fresh);
     assert_int_equal(item->number, 0);
     item->number = n + 1;
     return item;
@@ -54,6 +56,25 @@ static void what_was_put_in_is_found(void **state) {
     idem_table_fini(&table);
 }
 
+/* Also where the table is so full that one more would make it grow. */
+static void what_is_there_is_obtained_as_it_is(void **state) {
+    (void)state;
+    struct idem_table table;
+    make(&table, 1);
+    for (uint64_t n = 0; n < 1000; n++) {
+        struct item *item = put(&table, n);
+        struct idem_digest digest = stores_digest(n);
+        size_t bytes = table.bytes;
+        bool fresh = true;
+        assert_ptr_equal(idem_table_obtain(&table, &digest, &fresh), item);
+        assert_false(fresh);
+        assert_int_equal(item->number, n + 1);
+        assert_int_equal(table.count, n + 1);
+        assert_int_equal(table.bytes, bytes);
+    }
+    idem_table_fini(&table);
+}
+
 static void an_empty_table_finds_nothing(void **state) {
     (void)state;
     struct idem_table table;
@@ -73,7 +94,9 @@ static void a_digest_of_zeroes_is_a_digest(void **state) {
     struct idem_digest zero = {{0}};
     make(&table, 4);
     assert_null(idem_table_find(&table, &zero));
-    assert_non_null(idem_table_insert(&table, &zero));
+    bool fresh = false;
+    assert_non_null(idem_table_obtain(&table, &zero, &fresh));
+    assert_true(fresh);
     assert_non_null(idem_table_find(&table, &zero));
     assert_int_equal(table.count, 1);
     idem_table_fini(&table);
@@ -284,6 +307,7 @@ static void memory_stays_in_proportion(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_put_in_is_found),
+        cmocka_unit_test(what_is_there_is_obtained_as_it_is),
         cmocka_unit_test(an_empty_table_finds_nothing),
         cmocka_unit_test(a_digest_of_zeroes_is_a_digest),
         cmocka_unit_test(random_changes_are_as_in_the_model),
