@@ -26,7 +26,11 @@
  *               in between, and then removes its part of the journal
  *
  * The mutex is held for microseconds, never across anything that waits for a disk,
- * except when the map is grown or reopened. pace.c says when each of this is due.
+ * except when the map is grown or reopened. While a group joins the journalled table
+ * the writer holds a mutex of that table's own instead: nearly all claims are told by
+ * the filter that they need not look in there, and on a busy machine a writer that loses
+ * its core while it holds what they do need would stop the broker for milliseconds.
+ * pace.c says when each of this is due.
  *
  * A claim that is completed or abandoned before its group is frozen never reaches the
  * disk as pending; one that is not, does, so that the next incarnation finds it.
@@ -187,9 +191,11 @@ static void embedded_stats(struct idem_store *store, struct idem_store_stats *st
     stats->keys = count_keys(embedded);
     stats->memory_entries = idem_front_count(embedded);
     stats->memory_bytes = idem_filter_bytes(&embedded->known);
+    (void)pthread_mutex_lock(&embedded->joining);
     for (size_t i = idem_front_sets(embedded, sets); i-- > 0;) {
         stats->memory_bytes += idem_record_set_bytes(sets[i]);
     }
+    (void)pthread_mutex_unlock(&embedded->joining);
     (void)pthread_mutex_unlock(&embedded->mutex);
 }
 
@@ -245,6 +251,7 @@ static void free_parts(struct idem_embedded *embedded) {
     if (embedded->sync_ready) {
         (void)pthread_cond_destroy(&embedded->writer.settled);
         (void)pthread_cond_destroy(&embedded->writer.work);
+        (void)pthread_mutex_destroy(&embedded->joining);
         (void)pthread_mutex_destroy(&embedded->mutex);
     }
     idem_disk_close(&embedded->disk);
@@ -302,6 +309,7 @@ static int init_sync(struct idem_embedded *embedded) {
         return rc;
     }
     rc = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    rc = rc == 0 ? pthread_mutex_init(&embedded->joining, NULL) : rc;
     rc = rc == 0 ? pthread_mutex_init(&embedded->mutex, NULL) : rc;
     rc = rc == 0 ? pthread_cond_init(&embedded->writer.work, &attributes) : rc;
     rc = rc == 0 ? pthread_cond_init(&embedded->writer.settled, NULL) : rc;
@@ -339,6 +347,8 @@ static enum idem_code replay(struct idem_embedded *embedded, struct idem_error *
         journalled->entries++;
         journalled->delta += record.state != IDEM_RECORD_NONE; /* at most: count_keys */
     }
+    journalled->count = journalled->entries;
+    journalled->result_bytes = journalled->records->result_bytes;
     journalled->no = 1;
     embedded->writer.merge_due_ns = 1; /* long ago */
     embedded->merged_no = journalled->entries == 0 ? 1 : 0;

@@ -42,6 +42,9 @@ struct idem_backlog {
     size_t entries; /* in the journal; more than records where some changed again */
     uint64_t last;  /* the last blob of the journal that is in here */
     uint64_t no;    /* the last group that is in here */
+    /* Records, and bytes of their results, but for those that are joining. */
+    size_t count;
+    size_t result_bytes;
 };
 
 /* What the writer thread may have to do, in the order of precedence. */
@@ -103,12 +106,13 @@ struct idem_embedded {
     struct idem_record_set *spare_group;   /* the writer's alone: an empty set that */
     struct idem_record_set *spare_backlog; /* takes the place of one to be cleared */
 
+    /* Guards what journalled.records holds. Taken alone, or after the mutex. */
+    pthread_mutex_t joining;
     pthread_mutex_t mutex; /* guards all that follows; held for microseconds only */
     struct idem_disk disk;
     struct idem_record_set sets[4];
     struct idem_group active; /* what changes now */
     struct idem_group frozen; /* what is being journalled: never changed, only read */
-    size_t frozen_moved;      /* records of it that are journalled.records' already */
     /* Gains each frozen group; its records are never NULL. */
     struct idem_backlog journalled;
     struct idem_backlog merging; /* never changed, only read */
@@ -128,12 +132,15 @@ static inline struct idem_embedded *idem_embedded_of(struct idem_store *store) {
     return (struct idem_embedded *)store;
 }
 
-/* The sets of the front that exist now, from new to old. Returns their number. */
+/* The sets of the front that exist now, from new to old. Returns their number. With the
+ * mutex held; to look into them, joining as well. */
 #define IDEM_FRONT_SETS 4
 size_t idem_front_sets(const struct idem_embedded *embedded,
                        const struct idem_record_set *sets[IDEM_FRONT_SETS]);
-/* Entries of all of them, and of those that are not on disk. */
+/* With the mutex held: entries of all of them, bytes of their results, and entries that
+ * are not on disk. */
 size_t idem_front_count(const struct idem_embedded *embedded);
+size_t idem_front_result_bytes(const struct idem_embedded *embedded);
 size_t idem_front_unsaved(const struct idem_embedded *embedded);
 
 void idem_waiters_append(struct idem_waiters *queue, struct idem_waiter *waiter);
@@ -223,7 +230,7 @@ void idem_known_start(struct idem_embedded *embedded);
 /* The writer begins a round. Takes milliseconds for each hundred thousand records that
  * are not merged yet. */
 void idem_known_begin(struct idem_embedded *embedded);
-/* With the mutex held: a digest is about to be journalled. */
+/* A digest joins those journalled. */
 void idem_known_learn(struct idem_embedded *embedded, const struct idem_digest *digest);
 /* With the mutex held: the round has ended. */
 void idem_known_end(struct idem_embedded *embedded);

@@ -26,12 +26,18 @@ static void bits_of(const struct idem_digest *digest, struct idem_filter_block *
     }
 }
 
+/* One thread adds while another one looks. In which order it sees what does not matter
+ * (filter.h); that each word is read and written as a whole does. */
+static uint32_t word_of(const uint32_t *word) {
+    return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+
 /* Bits of wanted that are missing in block. */
 static uint32_t missing(const struct idem_filter_block *block,
                         const struct idem_filter_block *wanted) {
     uint32_t bits = 0;
     for (size_t i = 0; i < IDEM_FILTER_WORDS; i++) {
-        bits |= wanted->words[i] & ~block->words[i];
+        bits |= wanted->words[i] & ~word_of(&block->words[i]);
     }
     return bits;
 }
@@ -63,7 +69,8 @@ void idem_filter_add(struct idem_filter *filter, const struct idem_digest *diges
         return;
     }
     for (size_t i = 0; i < IDEM_FILTER_WORDS; i++) {
-        block->words[i] |= bits.words[i];
+        uint32_t word = block->words[i] | bits.words[i];
+        __atomic_store_n(&block->words[i], word, __ATOMIC_RELAXED);
     }
     filter->added++;
 }

@@ -12,7 +12,9 @@
  * Nothing is ever removed from a filter: when it has become too full, the store fills
  * another one (known.h).
  *
- * Threads: the caller's business. */
+ * Threads: one adds, and others may ask meanwhile. What has just been added they may not
+ * see yet, until something else orders them: in the store, the mutex under which a group
+ * is let go of that held all that was added. */
 #ifndef IDEM_STORE_EMBEDDED_FILTER_H
 #define IDEM_STORE_EMBEDDED_FILTER_H
 

@@ -75,9 +75,11 @@ static enum idem_code copy_front(struct idem_embedded *embedded,
     const struct idem_record_set *sets[IDEM_FRONT_SETS];
     enum idem_code code = IDEM_OK;
     (void)pthread_mutex_lock(&embedded->mutex);
+    (void)pthread_mutex_lock(&embedded->joining);
     for (size_t i = idem_front_sets(embedded, sets); i-- > 0 && code == IDEM_OK;) {
         code = idem_record_set_merge(copy, sets[i]);
     }
+    (void)pthread_mutex_unlock(&embedded->joining);
     (void)pthread_mutex_unlock(&embedded->mutex);
     return code;
 }

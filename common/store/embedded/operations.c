@@ -48,18 +48,31 @@ size_t idem_front_unsaved(const struct idem_embedded *embedded) {
 }
 
 size_t idem_front_count(const struct idem_embedded *embedded) {
-    const struct idem_record_set *sets[IDEM_FRONT_SETS];
-    size_t count = 0;
-    for (size_t i = idem_front_sets(embedded, sets); i-- > 0;) {
-        count += idem_record_set_count(sets[i]);
-    }
-    return count - embedded->frozen_moved; /* which are in two sets */
+    return idem_front_unsaved(embedded) + embedded->journalled.count +
+           embedded->merging.count;
+}
+
+size_t idem_front_result_bytes(const struct idem_embedded *embedded) {
+    size_t frozen =
+        embedded->frozen.records != NULL ? embedded->frozen.records->result_bytes : 0;
+    return embedded->active.records->result_bytes + frozen +
+           embedded->journalled.result_bytes + embedded->merging.result_bytes;
 }
 
 static bool find_in(struct operation *operation, const struct idem_record_set *set,
                     enum place place) {
     operation->place = place;
     return set != NULL && idem_record_set_find(set, operation->digest, &operation->found);
+}
+
+/* Found may borrow from it until finish: only records of the frozen group are changed in
+ * there, and those are found in the frozen group. */
+static bool find_journalled(struct operation *operation) {
+    struct idem_embedded *embedded = operation->embedded;
+    (void)pthread_mutex_lock(&embedded->joining);
+    bool found = find_in(operation, embedded->journalled.records, ON_DISK);
+    (void)pthread_mutex_unlock(&embedded->joining);
+    return found;
 }
 
 /* Looks in the order of newness. A view of the disk stays open until finish: found may
@@ -72,7 +85,7 @@ static enum idem_code find(struct operation *operation) {
     }
     operation->place = ON_DISK;
     if (idem_filter_excludes(&embedded->known, operation->digest) ||
-        find_in(operation, embedded->journalled.records, ON_DISK) ||
+        find_journalled(operation) ||
         find_in(operation, embedded->merging.records, ON_DISK)) {
         return IDEM_OK;
     }
@@ -139,13 +152,9 @@ static void finish(struct operation *operation, enum idem_code code) {
 /* Room for one more entry, and for a result, when entries may be up to most. */
 static bool has_room(const struct operation *operation, size_t most, size_t result_len) {
     const struct idem_embedded *embedded = operation->embedded;
-    const struct idem_record_set *sets[IDEM_FRONT_SETS];
-    size_t held = result_len;
-    for (size_t i = result_len > 0 ? idem_front_sets(embedded, sets) : 0; i-- > 0;) {
-        held += sets[i]->result_bytes;
-    }
     return (operation->place == IN_ACTIVE || idem_front_count(embedded) < most) &&
-           (result_len == 0 || held <= most * IDEM_RESULT_BYTES_PER_ENTRY);
+           (result_len == 0 || idem_front_result_bytes(embedded) + result_len <=
+                                   most * IDEM_RESULT_BYTES_PER_ENTRY);
 }
 
 /* Puts next (state NONE: removal) into the active group. The writer is woken by the

@@ -14,8 +14,8 @@
 #define SWEEP_EACH   4     /* records looked at for each change */
 #define SWEEP_LEAST  256
 #define GROWTHS_MOST 32
-#define MOVE_MOST    64 /* records, and bytes of results, moved while the mutex */
-#define MOVE_BYTES   (256 * 1024) /* is held */
+#define JOIN_MOST    64 /* records, and bytes of results, that join those journalled */
+#define JOIN_BYTES   (256 * 1024) /* while their mutex is held */
 
 static void lock(struct idem_embedded *embedded) {
     (void)pthread_mutex_lock(&embedded->mutex);
@@ -136,12 +136,12 @@ static int transact_and_grow(struct idem_embedded *embedded,
 }
 
 /* Copies some of the frozen group. False: that was the end of it. */
-static bool move_some(struct idem_embedded *embedded, struct idem_table_cursor *cursor,
+static bool join_some(struct idem_embedded *embedded, struct idem_table_cursor *cursor,
                       enum idem_code *code) {
     struct idem_digest digest;
     struct idem_record record;
     size_t bytes = 0;
-    for (int i = 0; i < MOVE_MOST && bytes < MOVE_BYTES; i++) {
+    for (int i = 0; i < JOIN_MOST && bytes < JOIN_BYTES; i++) {
         if (!idem_record_set_next(embedded->frozen.records, cursor, &digest, &record)) {
             return false;
         }
@@ -150,18 +150,17 @@ static bool move_some(struct idem_embedded *embedded, struct idem_table_cursor *
             return false;
         }
         idem_known_learn(embedded, &digest);
-        embedded->frozen_moved++;
         bytes += record.result.len;
     }
     return true;
 }
 
 /* The places that the next records will take, in the table and in the filter, are anywhere: fetched ahead,
- * the misses overlap, and none is waited for with the mutex held. */
+ * the misses overlap, and none is waited for with their mutex held. */
 static void fetch_ahead(const struct idem_embedded *embedded,
                         struct idem_table_cursor cursor) {
     struct idem_digest digest;
-    for (int i = 0; i < MOVE_MOST &&
+    for (int i = 0; i < JOIN_MOST &&
                     idem_record_set_peek(embedded->frozen.records, &cursor, &digest);
          i++) {
         idem_record_set_fetch(embedded->journalled.records, &digest);
@@ -170,19 +169,17 @@ static void fetch_ahead(const struct idem_embedded *embedded,
 }
 
 /* The frozen group is in the journal; now its records join those that wait to be
- * merged. */
-static int move_group(struct idem_embedded *embedded) {
+ * merged. Until settle lets go of it, it is looked at first, so that nobody misses what
+ * has not joined them yet. */
+static int join_group(struct idem_embedded *embedded) {
     struct idem_table_cursor cursor = {0, 0};
     enum idem_code code = IDEM_OK;
     bool more = true;
-    lock(embedded);
-    embedded->frozen_moved = 0;
-    unlock(embedded);
     while (more) {
         fetch_ahead(embedded, cursor);
-        lock(embedded);
-        more = move_some(embedded, &cursor, &code);
-        unlock(embedded);
+        (void)pthread_mutex_lock(&embedded->joining);
+        more = join_some(embedded, &cursor, &code);
+        (void)pthread_mutex_unlock(&embedded->joining);
     }
     return code == IDEM_OK ? MDB_SUCCESS : ENOMEM;
 }
@@ -201,7 +198,7 @@ void idem_work_run(struct idem_embedded *embedded, struct idem_attempt *attempt)
         more = attempt->work == IDEM_WORK_JOURNAL && !embedded->writer.group.complete;
     }
     if (attempt->rc == MDB_SUCCESS && attempt->work == IDEM_WORK_JOURNAL) {
-        attempt->rc = move_group(embedded);
+        attempt->rc = join_group(embedded);
     }
     if (attempt->rc != MDB_SUCCESS) {
         (void)heal(embedded); /* so that lookups work until the next attempt */

@@ -134,9 +134,10 @@ static void settle_journalled(struct idem_embedded *embedded,
     journalled->entries += embedded->writer.group.entries;
     journalled->last = embedded->writer.group.last;
     journalled->no = embedded->active_no - 1;
+    journalled->count = idem_record_set_count(journalled->records);
+    journalled->result_bytes = journalled->records->result_bytes;
     attempt->group_to_clear = embedded->frozen.records;
     embedded->frozen = (struct idem_group){.records = NULL};
-    embedded->frozen_moved = 0;
     embedded->committed_no = embedded->active_no - 1;
     embedded->stats.commits++;
 }

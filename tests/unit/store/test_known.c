@@ -164,11 +164,62 @@ static void expired_keys_leave_it(void **state) {
     stores_remove(&box);
 }
 
+/* As if the writer had lost its core while a group joins those journalled. */
+static int claim_while_joining(struct child *child, void *arg) {
+    struct stores_box *box = arg;
+    stores_open(box);
+    struct idem_embedded *embedded = idem_embedded_of(box->store);
+    (void)pthread_mutex_lock(&embedded->joining);
+    for (uint64_t n = 0; n < 1000; n++) {
+        stores_put_done(box, n, T0, HOUR);
+    }
+    (void)pthread_mutex_unlock(&embedded->joining);
+    stores_close(box);
+    child_report(child, 1);
+    return 0;
+}
+
+static void a_new_key_does_not_wait_for_a_group_that_joins(void **state) {
+    (void)state;
+    struct stores_box box = {.sync_each = false};
+    struct child child;
+    stores_make(&box, URL);
+    stores_close(&box);
+    child_start(&child, claim_while_joining, &box);
+    assert_int_equal(child_result(&child), 1);
+    child_end(&child);
+    stores_open(&box);
+    assert_known(&box, 0, 1000);
+    stores_remove(&box);
+}
+
+/* Each key is asked for again when its group is about to be journalled, joins, or has
+ * joined. */
+static void a_key_is_known_while_its_group_joins(void **state) {
+    (void)state;
+    struct stores_box box = {.sync_each = false};
+    struct idem_store_stats stats;
+    stores_make(&box, URL "?commit=1ms");
+    for (uint64_t n = 0; n < 20000; n++) {
+        stores_put_done(&box, n, T0, HOUR);
+        for (uint64_t back = 1; back <= n && back < 2000; back *= 4) {
+            assert_int_equal(stores_claim(&box, n - back, &stores_me, T0, 1).outcome,
+                             IDEM_CLAIM_DONE);
+        }
+    }
+    idem_store_read_stats(box.store, &stats);
+    assert_true(stats.commits > 2);
+    assert_int_equal(stats.keys, 20000);
+    stores_remove(&box);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_store_has_a_filter_at_once),
         cmocka_unit_test(a_store_that_is_opened_again_fills_one),
         cmocka_unit_test(a_replayed_journal_is_in_it),
+        cmocka_unit_test(a_new_key_does_not_wait_for_a_group_that_joins),
+        cmocka_unit_test(a_key_is_known_while_its_group_joins),
         cmocka_unit_test(a_full_one_is_replaced_while_traffic_goes_on),
         cmocka_unit_test(expired_keys_leave_it),
     };
