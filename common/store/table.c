@@ -179,7 +179,7 @@ void *idem_table_obtain(struct idem_table *table, const struct idem_digest *dige
             return entry;
         }
     }
-    if (!has_room(shard)) {
+    if (entry == NULL || !has_room(shard)) {
         if (!make_room(table, shard)) {
             return NULL;
         }
