@@ -3,17 +3,13 @@
 #include "bridge.h"
 #include "files.h"
 #include "http.h"
-#include "process.h"
 #include "proxy.h"
 #include "rabbitmq.h"
 #include "redis.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define STORE "instance: edge-1\nstore: {url: 'memory:'}\n"
@@ -27,9 +23,6 @@
     "rules:\n  - name: orders\n    match: {queue: in}\n    key: message-id\n"            \
     "    scope: rule\n    fingerprint: payload\n"
 #define HTTP "http: {listen: '127.0.0.1:@HTTP@'}\n"
-
-#define GUESTS_MAX 64 /* connections that the server has at once */
-#define STAY_NS    (INT64_C(10) * 1000000000) /* how long each may last */
 
 static struct rabbitmq *client;
 static struct proxy *proxy;
@@ -323,44 +316,6 @@ static void requests_are_bounded_and_rubbish_is_refused(void **state) {
     bridge_stop(bridge, 0);
 }
 
-/* Sends a byte of a request that never ends on each connection that is still there. */
-static size_t trickle(int *fds, size_t count) {
-    size_t open = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct pollfd readable = {.fd = fds[i], .events = POLLIN};
-        if (fds[i] >= 0 && poll(&readable, 1, 0) == 1) {
-            (void)close(fds[i]); /* the server has no more patience */
-            fds[i] = -1;
-        }
-        if (fds[i] >= 0) {
-            (void)send(fds[i], "G", 1, MSG_NOSIGNAL);
-            open++;
-        }
-    }
-    return open;
-}
-
-static void a_crowd_that_says_little_is_shown_out_and_keeps_no_message(void **state) {
-    int fds[GUESTS_MAX];
-    struct bridge *bridge;
-    (void)state;
-    unsigned port = start(&bridge, STORE ENDS RULE HTTP);
-    for (size_t i = 0; i < GUESTS_MAX; i++) {
-        fds[i] = http_connect(port);
-        assert_true(fds[i] >= 0);
-    }
-    (void)trickle(fds, GUESTS_MAX);
-    publish("A", "one");
-    assert_string_equal(rabbitmq_take(client, "out"), "one");
-    int64_t deadline = testing_deadline() + STAY_NS;
-    while (trickle(fds, GUESTS_MAX) > 0) {
-        assert_int_not_equal(testing_remaining_ms(deadline), 0);
-        testing_pause();
-    }
-    assert_holds(port, "/healthz", 200, "ok\n");
-    bridge_stop(bridge, 0);
-}
-
 static void a_port_that_was_asked_for_must_be_free(void **state) {
     struct bridge *first;
     char config[2048];
@@ -429,7 +384,6 @@ int main(void) {
         TEST(only_this_machine_is_a_host_without_a_token),
         TEST(a_token_guards_what_is_worth_reading),
         TEST(requests_are_bounded_and_rubbish_is_refused),
-        TEST(a_crowd_that_says_little_is_shown_out_and_keeps_no_message),
         TEST(a_port_that_was_asked_for_must_be_free),
         TEST(two_bridges_that_ask_for_none_both_deliver),
         TEST(tokens_that_are_none_are_refused_by_the_check),

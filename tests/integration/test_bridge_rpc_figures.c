@@ -29,12 +29,8 @@ static struct bridge *bridge;
 static unsigned port;
 
 static int set_up(void **state) {
-    static const char *const queues[] = {"in", "work", "replies", "mine"};
     (void)state;
-    client = rabbitmq_connect();
-    for (size_t i = 0; i < sizeof queues / sizeof queues[0]; i++) {
-        rabbitmq_queue(client, queues[i], NULL);
-    }
+    client = rabbitmq_open("in work replies mine");
     bridge = bridge_start(config, 0);
     port = bridge_http_port(bridge);
     http_await(port, "/readyz", 200);
