@@ -13,8 +13,10 @@
 #include <stdlib.h>
 
 #define LOOK_MS      100 /* before a reply whose request is elsewhere is put back */
-#define PAUSE_MIN_MS 100 /* a store that cannot answer */
-#define PAUSE_MAX_MS 2000
+/* A store that cannot answer. Copies ask again after up to 2 s: the reply had better be first, since a lease
+ * may have ended meanwhile, and then the first copy would be in doubt. */
+#define PAUSE_MIN_MS 100
+#define PAUSE_MAX_MS 400
 
 /* One reply. */
 struct answer {
@@ -145,7 +147,7 @@ static void look(struct answer *answer) {
 static void wait(struct answer *answer) {
     int64_t delay_ms = LOOK_MS;
     if (answer->reply.state == IDEM_REPLY_PAUSING) {
-        delay_ms = answer->pauses < 5 ? PAUSE_MIN_MS << answer->pauses : PAUSE_MAX_MS;
+        delay_ms = answer->pauses < 2 ? PAUSE_MIN_MS << answer->pauses : PAUSE_MAX_MS;
         answer->pauses++;
     }
     const struct timeval delay = {delay_ms / 1000, (delay_ms % 1000) * 1000};
