@@ -14,14 +14,6 @@ static struct idem_debt *at(const struct idem_debts *debts, size_t index) {
     return &debts->items[(debts->first + index) % debts->capacity];
 }
 
-void idem_debts_fini(struct idem_debts *debts) {
-    for (size_t i = 0; i < debts->count; i++) {
-        free(at(debts, i)->result);
-    }
-    free(debts->items);
-    idem_debts_init(debts, 0, 0);
-}
-
 static bool grow(struct idem_debts *debts) {
     size_t capacity = debts->capacity == 0 ? CAPACITY_LEAST : debts->capacity * 2;
     struct idem_debt *items = malloc(capacity * sizeof *items);
@@ -47,7 +39,7 @@ void idem_debts_lose_result(struct idem_debts *debts, struct idem_debt *debt) {
 
 bool idem_debts_add(struct idem_debts *debts, struct idem_debt *debt) {
     bool room =
-        debts->count < debts->most && (debts->count < debts->capacity || grow(debts));
+        debts->count < debts->most && (debts->count != debts->capacity || grow(debts));
     bool fits = room && debt->result_len <= debts->bytes_most - debts->bytes;
     if (!fits) {
         idem_debts_lose_result(debts, debt);
@@ -73,6 +65,15 @@ bool idem_debts_take(struct idem_debts *debts, struct idem_debt *debt) {
     debts->count--;
     debts->bytes -= debt->result_len;
     return true;
+}
+
+void idem_debts_fini(struct idem_debts *debts) {
+    struct idem_debt debt;
+    while (idem_debts_take(debts, &debt)) {
+        free(debt.result);
+    }
+    free(debts->items);
+    idem_debts_init(debts, 0, 0);
 }
 
 void idem_debts_forget(struct idem_debts *debts, const struct idem_digest *digest) {
