@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-#define LOOK_MS      100 /* before a reply whose request is elsewhere is put back */
+#define LOOK_MS 100 /* before a reply whose request is elsewhere is put back */
 /* A store that cannot answer. Copies ask again after up to 2 s: the reply had better be first, since a lease
  * may have ended meanwhile, and then the first copy would be in doubt. */
 #define PAUSE_MIN_MS 100
