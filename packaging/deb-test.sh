@@ -79,8 +79,10 @@ check "the broker takes the plugin, and drops a copy" '
   mosquitto -c /tmp/m.conf & pid=$!
   sub() { mosquitto_sub -p 18830 -t "orders/#" -t "\$idem/duplicate/#" -v -C 2 -W 20 >/tmp/seen; }
   until mosquitto_pub -p 18830 -t ready -n 2>/dev/null; do sleep 0.1; done
-  sub & sub=$!
-  until [ -s /tmp/seen ]; do mosquitto_pub -p 18830 -q 1 -t orders/1 -m "{\"id\":1}"; sleep 0.1; done
+  sub & sub=$! tries=0
+  until [ "$(grep -c . /tmp/seen)" = 2 ] || [ $((tries += 1)) = 200 ]; do
+    mosquitto_pub -p 18830 -q 1 -t orders/1 -m "{\"id\":1}"; sleep 0.1
+  done
   wait $sub; kill $pid; wait $pid || true
   cat /tmp/seen; grep -q "^.idem/duplicate/orders/1" /tmp/seen'
 check "root's words in a configuration are kept by an upgrade" '
