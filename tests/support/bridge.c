@@ -85,7 +85,7 @@ static void launch(struct bridge *bridge, const char *argument) {
     const char *argv[] = {bridge->program, "-c", bridge->path, argument, NULL};
     struct process_options options = {argv, NULL, bridge->log};
     assert_int_equal(bridge->pid, 0);
-    bridge->pid = process_start(&options);
+    bridge->pid = process_start_image("idem-bridge", &options);
 }
 
 struct bridge *bridge_start(const char *config, unsigned port) {
@@ -99,26 +99,12 @@ void bridge_restart(struct bridge *bridge) {
 }
 
 long bridge_cpu_ms(struct bridge *bridge) {
-    char path[64];
-    char text[1024] = "";
-    unsigned long user = 0;
-    unsigned long system = 0;
-    (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)bridge->pid);
-    FILE *file = fopen(path, "re");
-    assert_non_null(file);
-    assert_non_null(fgets(text, sizeof text, file));
-    (void)fclose(file);
-    const char *at = strrchr(text, ')'); /* the name before it can hold anything */
-    assert_non_null(at);
-    assert_int_equal(sscanf(at, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-                            &user, &system),
-                     2);
-    return (long)(user + system) * 1000 / sysconf(_SC_CLK_TCK);
+    return process_cpu_ms(bridge->pid);
 }
 
 void bridge_signal(struct bridge *bridge, int signal_number) {
     assert_int_not_equal(bridge->pid, 0);
-    (void)kill(bridge->pid, signal_number);
+    process_signal(bridge->pid, signal_number);
 }
 
 static int exit_status(int status) {
@@ -239,7 +225,7 @@ int bridge_tidy(void **state) {
         struct bridge *bridge = bridges;
         if (bridge->pid != 0) {
             int status;
-            (void)kill(bridge->pid, SIGKILL);
+            process_signal(bridge->pid, SIGKILL);
             (void)process_wait(bridge->pid, &status);
             if (getenv("IDEM_SHOW_LOG") != NULL) {
                 show_log(bridge);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * A private Mosquitto: own directory, free port, the plugin or not; started, stopped, killed, restarted. */
 #include "broker.h"
+#include "container.h"
 #include "files.h"
 #include "instrument.h"
 #include "process.h"
@@ -72,7 +73,8 @@ const char *broker_dynsec(void) {
 
 /* The plugin of the build that this test program belongs to: BUILD/tests/KIND/test_x. */
 static void plugin_path(char *path, size_t size) {
-    const char *chosen = getenv("IDEM_PLUGIN");
+    const char *chosen = container_wanted() ? "/usr/local/lib/idem/mosquitto_idem.so"
+                                            : getenv("IDEM_PLUGIN");
     if (chosen != NULL && chosen[0] != '\0') {
         (void)snprintf(path, size, "%s", chosen);
         return;
@@ -172,7 +174,7 @@ static void launch(struct broker *broker) {
     struct process_options options = {instrument.argv, instrument.environment,
                                       broker->log};
     assert_int_equal(broker->pid, 0);
-    broker->pid = process_start(&options);
+    broker->pid = process_start_image("idem-mosquitto", &options);
 }
 
 static bool accepts_connections(unsigned port) {
@@ -231,8 +233,8 @@ static bool ends_well(struct broker *broker) {
     int status = 0;
     pid_t pid = broker->pid;
     broker->pid = 0;
-    (void)kill(pid, SIGTERM);
-    (void)kill(pid, SIGCONT); /* a test may have failed while it was paused */
+    process_signal(pid, SIGCONT); /* a test may have failed while it was paused */
+    process_signal(pid, SIGTERM);
     bool in_time = process_wait(pid, &status);
     if (!in_time || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         (void)fprintf(stderr, "the broker ended %s, wait status 0x%x\n",
@@ -248,20 +250,17 @@ void broker_stop(struct broker *broker) {
 
 void broker_kill(struct broker *broker) {
     int status = 0;
-    (void)kill(broker->pid, SIGKILL);
+    process_signal(broker->pid, SIGKILL);
     assert_true(process_wait(broker->pid, &status));
     broker->pid = 0;
 }
 
 void broker_pause(struct broker *broker) {
-    int status = 0;
-    assert_int_equal(kill(broker->pid, SIGSTOP), 0);
-    assert_int_equal(waitpid(broker->pid, &status, WUNTRACED), broker->pid);
-    assert_true(WIFSTOPPED(status));
+    process_freeze(broker->pid, true);
 }
 
 void broker_resume(struct broker *broker) {
-    assert_int_equal(kill(broker->pid, SIGCONT), 0);
+    process_freeze(broker->pid, false);
 }
 
 void broker_fill_disk(struct broker *broker, bool full) {
@@ -301,7 +300,7 @@ void broker_expect_log(struct broker *broker, const char *text) {
 
 void broker_reload(struct broker *broker) {
     broker_mark(broker);
-    assert_int_equal(kill(broker->pid, SIGHUP), 0);
+    process_signal(broker->pid, SIGHUP);
     broker_expect_log(broker, "Reloading config");
 }
 

@@ -2,6 +2,7 @@
  * One child process: started with its output in a file, stopped by its own pid, always reaped. */
 #define _GNU_SOURCE /* prlimit */
 #include "process.h"
+#include "container.h"
 #include "files.h"
 
 #include <errno.h>
@@ -50,7 +51,37 @@ pid_t process_start(const struct process_options *options) {
     if (pid < 0) {
         fail_msg("fork: %s", strerror(errno));
     }
+    container_forget(pid);
     return pid;
+}
+
+pid_t process_start_image(const char *image, const struct process_options *options) {
+    struct container container;
+    if (!container_wanted()) {
+        return process_start(options);
+    }
+    container_prepare(&container, image, options);
+    pid_t pid = process_start(
+        &(struct process_options){container.argv, options->environment, options->log});
+    container_started(&container, pid);
+    return pid;
+}
+
+void process_signal(pid_t pid, int signal_number) {
+    if (container_is(pid)) {
+        container_signal(pid, signal_number);
+    } else {
+        (void)kill(pid, signal_number);
+    }
+}
+
+void process_freeze(pid_t pid, bool frozen) {
+    int status = 0;
+    process_signal(pid, frozen ? SIGSTOP : SIGCONT);
+    if (frozen && !container_is(pid)) {
+        assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+        assert_true(WIFSTOPPED(status));
+    }
 }
 
 void process_program(char *path, size_t size, const char *name) {
@@ -95,7 +126,7 @@ bool process_wait(pid_t pid, int *status) {
     int64_t deadline = testing_deadline();
     while (process_running(pid, status)) {
         if (testing_remaining_ms(deadline) == 0) {
-            (void)kill(pid, SIGKILL);
+            process_signal(pid, SIGKILL);
             (void)waitpid(pid, status, 0);
             return false;
         }
@@ -104,9 +135,33 @@ bool process_wait(pid_t pid, int *status) {
     return true;
 }
 
+/* Of the machine, wherever the program runs. */
+static pid_t own_pid(pid_t pid) {
+    return container_is(pid) ? container_process(pid) : pid;
+}
+
 void process_fill_disk(pid_t pid, bool full) {
     struct rlimit limit;
+    pid = own_pid(pid);
     assert_int_equal(prlimit(pid, RLIMIT_FSIZE, NULL, &limit), 0);
     limit.rlim_cur = full ? 0 : limit.rlim_max;
     assert_int_equal(prlimit(pid, RLIMIT_FSIZE, &limit, NULL), 0);
+}
+
+long process_cpu_ms(pid_t pid) {
+    char path[64];
+    char text[1024] = "";
+    unsigned long user = 0;
+    unsigned long system = 0;
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)own_pid(pid));
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    assert_non_null(fgets(text, sizeof text, file));
+    (void)fclose(file);
+    const char *at = strrchr(text, ')'); /* the name before it can hold anything */
+    assert_non_null(at);
+    assert_int_equal(sscanf(at, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+                            &user, &system),
+                     2);
+    return (long)(user + system) * 1000 / sysconf(_SC_CLK_TCK);
 }

@@ -150,16 +150,12 @@ void redis_kill(struct redis_server *server) {
     end(server, SIGKILL);
 }
 
-/* Waits until the server has stopped for certain. */
 void redis_freeze(struct redis_server *server) {
-    int status = 0;
-    assert_int_equal(kill(server->pid, SIGSTOP), 0);
-    assert_int_equal(waitpid(server->pid, &status, WUNTRACED), server->pid);
-    assert_true(WIFSTOPPED(status));
+    process_freeze(server->pid, true);
 }
 
 void redis_thaw(struct redis_server *server) {
-    assert_int_equal(kill(server->pid, SIGCONT), 0);
+    process_freeze(server->pid, false);
 }
 
 void redis_remove(struct redis_server *server) {
