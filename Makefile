@@ -157,6 +157,7 @@ deb-test: deb ## install, upgrade, remove and purge them in a chroot; needs root
 	@packaging/deb-test.sh
 
 clean: ## remove build/
+	@[ ! -e build/docker/host ] || tools/docker.sh down
 	rm -rf build
 
 help: ## this list
@@ -165,4 +166,4 @@ help: ## this list
 
 .PHONY: all always deps run demo install deb deb-test clean help
 
--include $(shell find build -path build/deb -prune -o -name '*.d' -type f -print 2>/dev/null)
+-include $(shell find build \( -path build/deb -o -path build/docker \) -prune -o -name '*.d' -type f -print 2>/dev/null)

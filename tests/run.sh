@@ -3,7 +3,7 @@
 # Runs test programs: tests/run.sh BUILD [KIND...]; the kinds are unit, contract, library, docs, integration,
 # browser and faults unless some are named. One line per program; the output of failing ones (of all with V=1); then
 # the sum.
-# PROGRAMS='test_bridge_*' chooses. LIMIT=SECONDS ends a program that hangs. Exit status 1 on any failure, and when nothing ran.
+# PROGRAMS='test_bridge_* test_qos2' chooses. LIMIT=SECONDS ends a program that hangs. Exit status 1 on any failure, and when nothing ran.
 set -u
 
 build=${1:?usage: tests/run.sh BUILD [KIND...]}
@@ -83,9 +83,12 @@ lanes_of() { # KIND
 }
 
 run_kind() { # KIND
-    local lanes programs place=0 reported=0 running=()
+    local lanes programs patterns place=0 reported=0 running=()
     lanes=$(lanes_of "$1")
-    mapfile -t programs < <(find "$build/tests/$1" -type f -name "${PROGRAMS:-test_*}" -perm -u+x 2>/dev/null | LC_ALL=C sort)
+    read -ra patterns <<<"${PROGRAMS:-test_*}"
+    patterns=("${patterns[@]/#/-o -name }")
+    read -ra patterns <<<"${patterns[*]}"
+    mapfile -t programs < <(find "$build/tests/$1" -type f \( "${patterns[@]:1}" \) -perm -u+x 2>/dev/null | LC_ALL=C sort)
     while [ "$reported" -lt ${#programs[@]} ]; do
         while [ "$place" -lt ${#programs[@]} ] && [ "$place" -lt $((reported + lanes)) ]; do
             need_rabbitmq "${programs[place]}"

@@ -149,7 +149,7 @@ valgrind: ## a broker with the plugin under valgrind, traffic of every kind over
 check-debian13: ## the whole of make check in a Debian 13 chroot with newer brokers
 	@tests/debian13.sh
 
-docker-test: ## the bridge's tests and a whole stack in containers, where a Docker engine can be had
+docker-test: ## a whole stack, then integration tests, in containers, where a Docker engine can be had (ALL=1: every one)
 	@tools/docker.sh test
 
 docker-up: ## Mosquitto with the plugin, RabbitMQ with the bridge, and Redis in containers (PROFILE=monitoring: Prometheus, too)

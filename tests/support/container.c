@@ -55,20 +55,29 @@ static const char *base_name(const char *path) {
     return slash != NULL ? slash + 1 : path;
 }
 
+static void name(struct container *container) {
+    const char *run = getenv("COMPOSE_PROJECT_NAME"); /* whoever started it tidies up */
+    (void)snprintf(container->name, sizeof container->name, "idem-test-%d-%u",
+                   (int)getpid(), started++);
+    (void)snprintf(container->label, sizeof container->label, "idem-test=%s",
+                   run != NULL ? run : "");
+    (void)snprintf(container->user, sizeof container->user, "%u:%u", (unsigned)geteuid(),
+                   (unsigned)getegid());
+}
+
 static const char **put_options(const char **at, struct container *container) {
-    static const char *const always[] = {
-        "/usr/bin/env", "docker",    "run",          "--rm", "--network",       "host",
-        "--label",      "idem-test", "--log-driver", "none", "--no-healthcheck"};
+    static const char *const always[] = {"/usr/bin/env", "docker",    "run",
+                                         "--rm",         "--network", "host",
+                                         "--log-driver", "none",      "--no-healthcheck"};
     const char *directory = getenv("TMPDIR");
     const char *rabbitmq = getenv("IDEM_RABBITMQ"); /* its certificates are there */
     for (size_t i = 0; i < sizeof always / sizeof *always; i++) {
         at = put(at, always[i]);
     }
-    (void)snprintf(container->name, sizeof container->name, "idem-test-%d-%u",
-                   (int)getpid(), started++);
-    (void)snprintf(container->user, sizeof container->user, "%u:%u", (unsigned)geteuid(),
-                   (unsigned)getegid());
-    at = put(put(put(put(at, "--name"), container->name), "--user"), container->user);
+    name(container);
+    at = put(put(at, "--name"), container->name);
+    at = put(put(at, "--label"), container->label);
+    at = put(put(at, "--user"), container->user);
     at = put_mount(at, container->mounts[0], sizeof container->mounts[0],
                    directory != NULL ? directory : "/tmp");
     return rabbitmq == NULL ? at

@@ -13,6 +13,7 @@ bool container_wanted(void);
 struct container {
     const char *argv[CONTAINER_WORDS_MAX]; /* ends in NULL */
     char name[64];
+    char label[96];
     char user[32];
     char mounts[2][1100];
 };

@@ -409,6 +409,17 @@ const struct mqtt_message *mqtt_receive(struct mqtt *client) {
     return message;
 }
 
+const struct mqtt_message *mqtt_collect_rest(struct mqtt *client) {
+    enum mqtt_type type;
+    uint16_t id;
+    struct mqtt_message **first = client->given.end;
+    assert_false(mqtt_await_any(client, &type, &id));
+    while (client->inbox.first != NULL) {
+        list_append(&client->given, take(client));
+    }
+    return *first;
+}
+
 /* A rule may match everything, so each fence differs from those before. Fences of other clients, and
  * second deliveries of earlier ones through overlapping subscriptions, are none. */
 static void send_fence(struct mqtt *client) {

@@ -53,6 +53,9 @@ const struct mqtt_message *mqtt_receive(struct mqtt *client);
  * the client ends); nothing is ever waited for in vain, so that "nothing came" costs no time. */
 const struct mqtt_message *mqtt_collect(struct mqtt *client);
 
+/* What arrives until the broker closes the connection. */
+const struct mqtt_message *mqtt_collect_rest(struct mqtt *client);
+
 void mqtt_tidy(void);
 
 #endif
