@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define RUNNING_MAX 64
+#define GIVEN_MAX   512
 
 extern char **environ;
 
@@ -37,15 +38,30 @@ static const char **put_mount(const char **at, char *text, size_t size,
     return put(put(at, "-v"), text);
 }
 
-/* The image has a path and a home of its own. */
-static const char **put_environment(const char **at, const char **end) {
-    static const char *const own[] = {"PATH=", "HOME=", "HOSTNAME="};
-    for (char **variable = environ; *variable != NULL && at + 2 < end; variable++) {
-        bool kept = true;
-        for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
-            kept = kept && strncmp(*variable, own[i], strlen(own[i])) != 0;
+/* The environment that the test program was given. */
+static char *given[GIVEN_MAX];
+
+__attribute__((constructor)) static void remember_given(void) {
+    for (size_t i = 0; i < GIVEN_MAX && environ[i] != NULL; i++) {
+        given[i] = environ[i];
+    }
+}
+
+static bool was_given(const char *variable) {
+    for (size_t i = 0; i < GIVEN_MAX; i++) {
+        if (given[i] == variable) {
+            return true;
         }
-        at = kept ? put(put(at, "-e"), *variable) : at;
+    }
+    return false;
+}
+
+/* What the test has set since: all else is the machine's, and may be secret. */
+static const char **put_environment(const char **at, const char **end) {
+    for (char **variable = environ; *variable != NULL && at + 2 < end; variable++) {
+        if (!was_given(*variable)) {
+            at = put(put(at, "-e"), *variable);
+        }
     }
     return at;
 }

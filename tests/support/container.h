@@ -5,7 +5,7 @@
 
 #include "process.h"
 
-#define CONTAINER_WORDS_MAX 256
+#define CONTAINER_WORDS_MAX 128
 
 bool container_wanted(void);
 
@@ -19,7 +19,7 @@ struct container {
 };
 
 /* Borrows what the options hold. The container has the host's network, the user of the test, the test run's
- * directories and its environment; what the program prints is appended to the log in there, as a process would. */
+ * directories and what the test has set in its environment; what the program prints is appended to the log in there, as a process would. */
 void container_prepare(struct container *container, const char *image,
                        const struct process_options *options);
 /* That child is the client of this container. */
