@@ -66,4 +66,16 @@ IDEM_MUST_USE enum idem_code idem_operation_read(struct idem_record *record,
 /* The key, as a word of a command. */
 void idem_operation_add_key(struct idem_bytes *out, const struct idem_digest *digest);
 
+/* The owner, as a word of a command: as a record has it. */
+void idem_operation_add_owner(struct idem_bytes *out, const struct idem_owner *owner);
+
+/* The end of the done record, and for how many milliseconds Redis keeps it: two words. */
+void idem_completion_add_end(struct idem_bytes *out,
+                             const struct idem_completion *completion);
+
+/* What a script answered to a completion: 1, or what is there. */
+enum idem_request_next idem_completion_answered(struct idem_request *request,
+                                                struct idem_session *session,
+                                                const redisReply *reply);
+
 #endif

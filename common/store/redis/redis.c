@@ -41,12 +41,17 @@ static void arm_timer(struct idem_redis *redis) {
     }
 }
 
-void idem_redis_submit(struct idem_redis *redis, struct idem_request *request) {
+void idem_redis_send(struct idem_redis *redis, struct idem_request *request) {
     idem_nodes_submit(&redis->nodes, request, idem_operation_digest(request),
                       idem_redis_clock_ms());
     if (!redis->dispatching) {
         arm_timer(redis);
     }
+}
+
+void idem_redis_submit(struct idem_redis *redis, struct idem_request *request) {
+    idem_batch_give_way(redis, idem_operation_digest(request));
+    idem_redis_send(redis, request);
 }
 
 static void submit(struct idem_redis *redis, struct idem_request *request,
@@ -84,7 +89,11 @@ static void redis_complete(struct idem_store *store,
         idem_producers_complete(&redis->producers, completion, done, arg);
         return;
     }
-    submit(redis, idem_operation_complete(completion, done, arg), done, arg);
+    struct idem_request *request = idem_operation_complete(completion, done, arg);
+    if (request != NULL && idem_batch_take(redis, completion, request)) {
+        return;
+    }
+    submit(redis, request, done, arg);
 }
 
 static void redis_abandon(struct idem_store *store,
@@ -185,6 +194,7 @@ void idem_redis_dispatch(struct idem_redis *redis) {
             idem_session_ready(events[i].data.ptr, events[i].events, now_ms);
         }
     }
+    idem_batch_submit(redis);
     idem_nodes_tick(&redis->nodes, now_ms);
     redis->dispatching = false;
     arm_timer(redis);
@@ -207,7 +217,9 @@ static enum idem_code redis_sync(struct idem_store *store, struct idem_error *er
     struct idem_redis *redis = idem_redis_of(store);
     int64_t now_ms = idem_redis_clock_ms();
     int64_t until_ms = now_ms + SYNC_TIMEOUTS * redis->location.timeout_ms;
-    while (idem_nodes_open_count(&redis->nodes) > 0 && now_ms < until_ms) {
+    idem_batch_submit(redis);
+    while ((redis->batch != NULL || idem_nodes_open_count(&redis->nodes) > 0) &&
+           now_ms < until_ms) {
         idem_redis_wait(redis, until_ms);
         now_ms = idem_redis_clock_ms();
     }
@@ -221,6 +233,7 @@ static enum idem_code redis_sync(struct idem_store *store, struct idem_error *er
 static void redis_close(struct idem_store *store) {
     struct idem_redis *redis = idem_redis_of(store);
     (void)redis_sync(store, NULL);
+    idem_batch_submit(redis);
     idem_nodes_fini(&redis->nodes);
     idem_producers_fini(&redis->producers);
     idem_tls_context_close(redis->session_options.tls);

@@ -3,6 +3,7 @@
 #ifndef IDEM_REDIS_REDIS_H
 #define IDEM_REDIS_REDIS_H
 
+#include "store/redis/batch.h"
 #include "store/redis/nodes.h"
 #include "store/redis/operation.h"
 #include "store/redis/producers.h"
@@ -18,6 +19,7 @@ struct idem_redis {
     int timer_fd;
     int64_t timer_ms; /* when the timer goes off, at the latest; INT64_MAX: never */
     bool dispatching;
+    struct idem_batch *batch; /* of completions, until the next dispatch; NULL: none */
 };
 
 struct idem_redis *idem_redis_of(struct idem_store *store);
@@ -27,6 +29,9 @@ int64_t idem_redis_clock_ms(void);
 
 /* Takes the request over. May fail it before it returns. */
 void idem_redis_submit(struct idem_redis *redis, struct idem_request *request);
+
+/* The same, for a request that need not be kept in order with others, or is. */
+void idem_redis_send(struct idem_redis *redis, struct idem_request *request);
 
 /* Does what is due, without waiting. */
 void idem_redis_dispatch(struct idem_redis *redis);

@@ -53,6 +53,25 @@ static const char complete_text[] = NUMBER OURS
     " 'PX', ARGV[3])\n"
     "return 1\n";
 
+/* ARGV: owner; end and milliseconds of each key. Answers 1 where it has changed all of them, else for each what
+ * the script for one answers. The keys are of one slot, or of no cluster. */
+static const char complete_all_text[] =
+    "local call, byte, sub = redis.call, string.byte, string.sub\n"
+    "local answers, all = {}, 1\n"
+    "for i = 1, #KEYS do\n"
+    "  local found = call('GET', KEYS[i])\n"
+    "  local state = found and byte(found, 1) == 1 and byte(found, 2) or 0\n"
+    "  if state % 128 == 1 and sub(found, 15, 30) == ARGV[1] then\n"
+    "    call('SET', KEYS[i], sub(found, 1, 1) .. string.char(state + 1) .."
+    " sub(found, 3, 8) .. ARGV[2 * i] .. sub(found, 15, 22) .. sub(found, 31),"
+    " 'PX', ARGV[2 * i + 1])\n"
+    "    answers[i] = 1\n"
+    "  else\n"
+    "    answers[i], all = found, answers\n"
+    "  end\n"
+    "end\n"
+    "return all\n";
+
 /* ARGV: owner, '1' where a done record goes as well. */
 static const char abandon_text[] =
     OURS "if not ours and not (bare and ARGV[2] == '1') then return found end\n"
@@ -79,6 +98,8 @@ const char *idem_script_text(enum idem_script script) {
         return replace_text;
     case IDEM_SCRIPT_COMPLETE:
         return complete_text;
+    case IDEM_SCRIPT_COMPLETE_ALL:
+        return complete_all_text;
     case IDEM_SCRIPT_ABANDON:
         return abandon_text;
     case IDEM_SCRIPT_EXTEND:
@@ -90,12 +111,9 @@ const char *idem_script_text(enum idem_script script) {
 }
 
 /* Without its hash, or where the server has lost it, a script goes as a whole, which loads it too. */
-void idem_script_begin(struct idem_bytes *out, const struct idem_server *server,
-                       enum idem_script script, const struct idem_digest *digest,
-                       unsigned count) {
-    uint8_t key[IDEM_LAYOUT_KEY_SIZE];
-    idem_layout_key(key, digest);
-    idem_command_begin(out, 4 + count);
+void idem_script_call(struct idem_bytes *out, const struct idem_server *server,
+                      enum idem_script script, unsigned keys, unsigned count) {
+    idem_command_begin(out, 3 + keys + count);
     if (server->script_known[script]) {
         idem_command_text(out, "EVALSHA");
         idem_command_word(out, server->script_sha[script], IDEM_SHA_LENGTH);
@@ -103,6 +121,14 @@ void idem_script_begin(struct idem_bytes *out, const struct idem_server *server,
         idem_command_text(out, "EVAL");
         idem_command_text(out, idem_script_text(script));
     }
-    idem_command_text(out, "1");
+    idem_command_number(out, keys);
+}
+
+void idem_script_begin(struct idem_bytes *out, const struct idem_server *server,
+                       enum idem_script script, const struct idem_digest *digest,
+                       unsigned count) {
+    uint8_t key[IDEM_LAYOUT_KEY_SIZE];
+    idem_layout_key(key, digest);
+    idem_script_call(out, server, script, 1, count);
     idem_command_word(out, key, sizeof key);
 }

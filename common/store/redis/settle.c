@@ -16,38 +16,39 @@ static void put_little(uint8_t *out, uint64_t value) {
     }
 }
 
-static void add_owner(struct idem_bytes *out, const struct idem_owner *owner) {
+void idem_operation_add_owner(struct idem_bytes *out, const struct idem_owner *owner) {
     uint8_t bytes[16];
     put_little(bytes, owner->instance);
     put_little(bytes + 8, owner->incarnation);
     idem_command_word(out, bytes, sizeof bytes);
 }
 
+void idem_completion_add_end(struct idem_bytes *out,
+                             const struct idem_completion *completion) {
+    uint8_t until[6];
+    idem_time_put(until, completion->now_ms + completion->ttl_ms);
+    idem_command_word(out, until, sizeof until);
+    idem_command_number(
+        out, (uint64_t)idem_layout_kept_ms(IDEM_RECORD_DONE, completion->ttl_ms));
+}
+
 static void complete_write(const struct idem_request *request,
                            const struct idem_server *server, struct idem_bytes *out) {
     const struct idem_operation *operation = (const struct idem_operation *)request;
     const struct idem_completion *completion = &operation->completion;
-    uint8_t until[6];
     uint8_t now[6];
-    idem_time_put(until, completion->now_ms + completion->ttl_ms);
     idem_time_put(now, completion->now_ms);
     idem_script_begin(out, server, IDEM_SCRIPT_COMPLETE, &operation->digest, 5);
-    add_owner(out, &completion->owner);
-    idem_command_word(out, until, sizeof until);
-    idem_command_number(
-        out, (uint64_t)idem_layout_kept_ms(IDEM_RECORD_DONE, completion->ttl_ms));
+    idem_operation_add_owner(out, &completion->owner);
+    idem_completion_add_end(out, completion);
     idem_command_word(out, operation->bytes, operation->length);
     idem_command_word(out, now, sizeof now);
 }
 
-static enum idem_request_next complete_answered(struct idem_request *request,
+enum idem_request_next idem_completion_answered(struct idem_request *request,
                                                 struct idem_session *session,
                                                 const redisReply *reply) {
     struct idem_operation *operation = (struct idem_operation *)request;
-    if (reply->type == REDIS_REPLY_ERROR) {
-        return idem_operation_refused(operation, session, reply, IDEM_SCRIPT_COMPLETE);
-    }
-    idem_operation_loaded(session, IDEM_SCRIPT_COMPLETE);
     if (reply->type == REDIS_REPLY_INTEGER) {
         return idem_operation_changed(operation, session, operation->completion.durable);
     }
@@ -60,6 +61,17 @@ static enum idem_request_next complete_answered(struct idem_request *request,
     }
     /* The script would have done what is left to do here: it saw another record than we do. */
     return idem_operation_finish(operation, changed ? IDEM_ERR_FORMAT : code);
+}
+
+static enum idem_request_next complete_answered(struct idem_request *request,
+                                                struct idem_session *session,
+                                                const redisReply *reply) {
+    if (reply->type == REDIS_REPLY_ERROR) {
+        return idem_operation_refused((struct idem_operation *)request, session, reply,
+                                      IDEM_SCRIPT_COMPLETE);
+    }
+    idem_operation_loaded(session, IDEM_SCRIPT_COMPLETE);
+    return idem_completion_answered(request, session, reply);
 }
 
 static const struct idem_request_kind complete_kind = {
@@ -95,7 +107,7 @@ static void abandon_write(const struct idem_request *request,
                           const struct idem_server *server, struct idem_bytes *out) {
     const struct idem_operation *operation = (const struct idem_operation *)request;
     idem_script_begin(out, server, IDEM_SCRIPT_ABANDON, &operation->digest, 2);
-    add_owner(out, &operation->abandonment.owner);
+    idem_operation_add_owner(out, &operation->abandonment.owner);
     idem_command_text(out, operation->abandonment.completed ? "1" : "0");
 }
 
