@@ -9,6 +9,8 @@
 
 #include <poll.h>
 
+#define SPARES_MOST 1024 /* a burst's memory is given back */
+
 void idem_intake_init(struct idem_intake *intake, struct idem_store *store,
                       bool answers_later, struct idem_settle *settle,
                       struct idem_replay *replay, const struct idem_log *log) {
@@ -25,7 +27,11 @@ void idem_intake_fini(struct idem_intake *intake) {
     if (intake->store != NULL) {
         idem_waker_stop(&intake->waker);
         idem_park_fini(&intake->park);
-        idem_parked_free(intake->spare);
+        while (intake->spare != NULL) {
+            struct idem_parked *place = intake->spare;
+            intake->spare = place->next;
+            idem_parked_free(place);
+        }
     }
 }
 
@@ -37,6 +43,7 @@ enum idem_code idem_intake_start(struct idem_intake *intake,
     if (intake->spare == NULL) {
         return idem_error_set(error, IDEM_ERR_NOMEM, 0, "out of memory");
     }
+    intake->spares = 1;
     return intake->store_fd < 0
                ? IDEM_OK
                : idem_waker_start(&intake->waker, intake->store_fd, error);
@@ -95,6 +102,28 @@ static void carry(struct idem_intake *intake, struct idem_parked *parked) {
         const struct idem_stamp key = lent_key(intake, &parked->delivery);
         idem_parked_carry(parked, &key);
     }
+}
+
+static struct idem_parked *take_place(struct idem_intake *intake) {
+    struct idem_parked *place = intake->spare;
+    if (place == NULL) {
+        return idem_parked_new();
+    }
+    intake->spare = place->next;
+    intake->spares--;
+    place->next = NULL;
+    return place;
+}
+
+static void give_place_back(struct idem_intake *intake, struct idem_parked *place) {
+    if (intake->spares >= SPARES_MOST) {
+        idem_parked_free(place);
+        return;
+    }
+    idem_parked_clear(place);
+    place->next = intake->spare;
+    intake->spare = place;
+    intake->spares++;
 }
 
 static void decided(void *arg, struct idem_delivery *delivery) {
@@ -231,26 +260,11 @@ static int park(struct idem_intake *intake, struct idem_parked *parked,
     }
     if (parked->decided) {
         abandon(intake, &parked->delivery);
-        idem_parked_free(parked);
+        give_place_back(intake, parked);
     } else {
         parked->given_up = true; /* its claim is under way */
     }
     return rc;
-}
-
-static struct idem_parked *take_place(struct idem_intake *intake) {
-    struct idem_parked *place = intake->spare;
-    intake->spare = NULL;
-    return place != NULL ? place : idem_parked_new();
-}
-
-static void give_place_back(struct idem_intake *intake, struct idem_parked *place) {
-    if (intake->spare == NULL) {
-        idem_parked_clear(place);
-        intake->spare = place;
-    } else {
-        idem_parked_free(place);
-    }
 }
 
 static void tell_of_blocking(struct idem_intake *intake) {
@@ -336,7 +350,7 @@ static void hand_on_decided(struct idem_intake *intake, int64_t now_ms) {
                            rc);
             abandon(intake, &first->delivery);
         }
-        idem_parked_free(idem_park_take(&intake->park));
+        give_place_back(intake, idem_park_take(&intake->park));
     }
 }
 

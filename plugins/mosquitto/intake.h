@@ -45,7 +45,9 @@ struct idem_intake {
     struct idem_waker waker;
     int64_t dispatched_ns;                     /* when the store was looked at last */
     const struct mosquitto_evt_message *event; /* while it is submitted */
-    struct idem_parked *spare; /* so that a message which need not wait costs no memory */
+    struct idem_parked
+        *spare; /* places in a row: most messages take one that was used before */
+    size_t spares;
     const struct idem_parked *arriving; /* the same */
 };
 

@@ -27,7 +27,7 @@ static int64_t clock_ms(void) {
 
 struct idem_passage *idem_passage_new(struct idem_recent *recent, idem_store_done *done,
                                       void *arg) {
-    struct idem_passage *passage = calloc(1, sizeof *passage);
+    struct idem_passage *passage = idem_pool_take(&recent->passages);
     if (passage != NULL) {
         passage->recent = recent;
         passage->done = done;
@@ -38,7 +38,7 @@ struct idem_passage *idem_passage_new(struct idem_recent *recent, idem_store_don
 
 void idem_passage_free(struct idem_passage *passage) {
     free(passage->debt.result);
-    free(passage);
+    idem_pool_rest(&passage->recent->passages, passage);
 }
 
 bool idem_can_be_owed(enum idem_code code) {

@@ -3,6 +3,7 @@
 #ifndef IDEM_RECENT_OWN_H
 #define IDEM_RECENT_OWN_H
 
+#include "base/pool.h"
 #include "store/recent/debts.h"
 #include "store/recent/generations.h"
 #include "store/recent/patience.h"
@@ -15,6 +16,7 @@ struct idem_recent {
     struct idem_generations memory;
     struct idem_debts debts;
     struct idem_patience patience;
+    struct idem_pool passages;
     size_t paying;
     size_t paying_most;
     size_t paid;       /* since there were none */

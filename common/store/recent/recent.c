@@ -157,7 +157,7 @@ static void claim_answered(void *arg, const struct idem_answer *answer) {
         learn_from(recent, &passage->claim, answer);
         passage->done(passage->arg, answer);
     }
-    free(passage);
+    idem_passage_free(passage);
 }
 
 static void recent_claim(struct idem_store *store, const struct idem_claim *claim,
@@ -200,7 +200,7 @@ static void lose_patience(struct idem_recent *recent) {
         struct idem_passage *passage = (struct idem_passage *)due;
         due = due->next;
         passage->done(passage->arg, &passage->held);
-        free(passage);
+        idem_passage_free(passage);
     }
 }
 
@@ -342,6 +342,7 @@ static void recent_close(struct idem_store *store) {
     lose_patience(recent);
     idem_store_close(recent->behind);
     idem_recent_say_what_is_lost(recent);
+    idem_pool_fini(&recent->passages);
     idem_patience_fini(&recent->patience);
     idem_debts_fini(&recent->debts);
     idem_generations_fini(&recent->memory);
@@ -371,6 +372,7 @@ static enum idem_code recent_init(struct idem_recent *recent, struct idem_store 
     recent->base.ops = &recent->ops;
     recent->behind = behind;
     recent->log = options->log;
+    idem_pool_init(&recent->passages, sizeof(struct idem_passage));
     idem_recent_init_paying(recent, options->recent_keys);
     bool remembers = idem_generations_init(&recent->memory, options->recent_keys);
     enum idem_code code = idem_patience_init(&recent->patience, options->patience_ms,

@@ -115,7 +115,7 @@ void idem_producer_ask(struct idem_producer *producer) {
     producer->asked = producer->waiting;
     idem_turns_init(&producer->waiting);
     struct idem_operation *operation = idem_operation_new(
-        first_question(producer), &producer->digest, answered, producer);
+        NULL, first_question(producer), &producer->digest, answered, producer);
     if (operation == NULL) {
         idem_producer_answer(producer, IDEM_ERR_NOMEM);
         return;

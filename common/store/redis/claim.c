@@ -225,10 +225,11 @@ static const struct idem_request_kind extend_kind = {
     .release = idem_operation_release,
 };
 
-struct idem_request *idem_operation_claim(const struct idem_claim *claim,
+struct idem_request *idem_operation_claim(struct idem_pool *pool,
+                                          const struct idem_claim *claim,
                                           idem_store_done *done, void *arg) {
     struct idem_operation *operation =
-        idem_operation_new(&claim_kind, &claim->digest, done, arg);
+        idem_operation_new(pool, &claim_kind, &claim->digest, done, arg);
     if (operation == NULL) {
         return NULL;
     }

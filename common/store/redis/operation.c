@@ -19,7 +19,11 @@ const struct idem_digest *idem_operation_digest(const struct idem_request *reque
 void idem_operation_release(struct idem_request *request) {
     struct idem_operation *operation = (struct idem_operation *)request;
     free(operation->bytes);
-    free(operation);
+    if (operation->pool != NULL) {
+        idem_pool_rest(operation->pool, operation);
+    } else {
+        free(operation);
+    }
 }
 
 void idem_operation_failed(struct idem_request *request, enum idem_code code) {
@@ -104,11 +108,18 @@ void idem_operation_add_key(struct idem_bytes *out, const struct idem_digest *di
     idem_command_word(out, key, sizeof key);
 }
 
-struct idem_operation *idem_operation_new(const struct idem_request_kind *kind,
+size_t idem_operation_size(void) {
+    return sizeof(struct idem_operation);
+}
+
+struct idem_operation *idem_operation_new(struct idem_pool *pool,
+                                          const struct idem_request_kind *kind,
                                           const struct idem_digest *digest,
                                           idem_store_done *done, void *arg) {
-    struct idem_operation *operation = calloc(1, sizeof *operation);
+    struct idem_operation *operation =
+        pool != NULL ? idem_pool_take(pool) : calloc(1, sizeof *operation);
     if (operation != NULL) {
+        operation->pool = pool;
         operation->base.kind = kind;
         operation->done = done;
         operation->arg = arg;
@@ -154,7 +165,7 @@ struct idem_request *idem_operation_lookup(const struct idem_digest *digest,
                                            int64_t now_ms, idem_store_done *done,
                                            void *arg) {
     struct idem_operation *operation =
-        idem_operation_new(&lookup_kind, digest, done, arg);
+        idem_operation_new(NULL, &lookup_kind, digest, done, arg);
     if (operation == NULL) {
         return NULL;
     }
@@ -195,6 +206,6 @@ static const struct idem_request_kind forget_kind = {
 struct idem_request *idem_operation_forget(const struct idem_digest *digest,
                                            idem_store_done *done, void *arg) {
     struct idem_operation *operation =
-        idem_operation_new(&forget_kind, digest, done, arg);
+        idem_operation_new(NULL, &forget_kind, digest, done, arg);
     return operation != NULL ? &operation->base : NULL;
 }

@@ -3,14 +3,20 @@
 #ifndef IDEM_REDIS_OPERATION_H
 #define IDEM_REDIS_OPERATION_H
 
+#include "base/pool.h"
 #include "store/redis/request.h"
 
 #include <idem/store.h>
 
+/* For the pool of a store's claims and completions. */
+size_t idem_operation_size(void);
+
 /* Each makes a request whose answer goes to done; NULL: no memory, and done is not called. */
-struct idem_request *idem_operation_claim(const struct idem_claim *claim,
+struct idem_request *idem_operation_claim(struct idem_pool *pool,
+                                          const struct idem_claim *claim,
                                           idem_store_done *done, void *arg);
-struct idem_request *idem_operation_complete(const struct idem_completion *completion,
+struct idem_request *idem_operation_complete(struct idem_pool *pool,
+                                             const struct idem_completion *completion,
                                              idem_store_done *done, void *arg);
 struct idem_request *idem_operation_abandon(const struct idem_abandonment *abandonment,
                                             idem_store_done *done, void *arg);

@@ -13,10 +13,13 @@ struct idem_operation {
     struct idem_request base;
     idem_store_done *done;
     void *arg;
+    struct idem_pool *pool; /* where it came from, and goes back to; NULL: of its own */
     struct idem_digest digest;
-    struct idem_claim claim;           /* claims */
-    struct idem_completion completion; /* completions; its result is in bytes */
-    struct idem_abandonment abandonment;
+    union { /* by kind */
+        struct idem_claim claim;
+        struct idem_completion completion; /* its result is in bytes */
+        struct idem_abandonment abandonment;
+    };
     int64_t now_ms;            /* lookups */
     struct idem_answer answer; /* what is held back until the replicas have it */
     struct idem_record next;   /* claims: what to write */
@@ -26,8 +29,9 @@ struct idem_operation {
     unsigned rounds;
 };
 
-/* NULL: no memory. */
-struct idem_operation *idem_operation_new(const struct idem_request_kind *kind,
+/* pool: of the store's, or NULL for what is rare. NULL: no memory. */
+struct idem_operation *idem_operation_new(struct idem_pool *pool,
+                                          const struct idem_request_kind *kind,
                                           const struct idem_digest *digest,
                                           idem_store_done *done, void *arg);
 void idem_operation_release(struct idem_request *request);

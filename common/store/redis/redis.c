@@ -74,7 +74,7 @@ static void redis_claim(struct idem_store *store, const struct idem_claim *claim
         idem_producers_claim(&redis->producers, claim, done, arg);
         return;
     }
-    submit(redis, idem_operation_claim(claim, done, arg), done, arg);
+    submit(redis, idem_operation_claim(&redis->operations, claim, done, arg), done, arg);
 }
 
 static void redis_complete(struct idem_store *store,
@@ -89,7 +89,8 @@ static void redis_complete(struct idem_store *store,
         idem_producers_complete(&redis->producers, completion, done, arg);
         return;
     }
-    struct idem_request *request = idem_operation_complete(completion, done, arg);
+    struct idem_request *request =
+        idem_operation_complete(&redis->operations, completion, done, arg);
     if (request != NULL && idem_batch_take(redis, completion, request)) {
         return;
     }
@@ -236,6 +237,7 @@ static void redis_close(struct idem_store *store) {
     idem_batch_submit(redis);
     idem_nodes_fini(&redis->nodes);
     idem_producers_fini(&redis->producers);
+    idem_pool_fini(&redis->operations);
     idem_tls_context_close(redis->session_options.tls);
     if (redis->timer_fd >= 0) {
         (void)close(redis->timer_fd);
@@ -343,6 +345,7 @@ enum idem_code idem_redis_open(struct idem_store **store,
     }
     redis->base.ops = &redis_ops;
     redis->producers.redis = redis;
+    idem_pool_init(&redis->operations, idem_operation_size());
     redis->timer_ms = INT64_MAX;
     bool opened = open_descriptors(redis);
     int number = errno;

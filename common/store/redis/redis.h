@@ -15,6 +15,7 @@ struct idem_redis {
     struct idem_session_options session_options;
     struct idem_nodes nodes;
     struct idem_producers producers;
+    struct idem_pool operations;
     int epoll_fd; /* watches the socket and the timer */
     int timer_fd;
     int64_t timer_ms; /* when the timer goes off, at the latest; INT64_MAX: never */

@@ -82,10 +82,11 @@ static const struct idem_request_kind complete_kind = {
     .release = idem_operation_release,
 };
 
-struct idem_request *idem_operation_complete(const struct idem_completion *completion,
+struct idem_request *idem_operation_complete(struct idem_pool *pool,
+                                             const struct idem_completion *completion,
                                              idem_store_done *done, void *arg) {
     struct idem_operation *operation =
-        idem_operation_new(&complete_kind, &completion->digest, done, arg);
+        idem_operation_new(pool, &complete_kind, &completion->digest, done, arg);
     if (operation == NULL) {
         return NULL;
     }
@@ -142,7 +143,7 @@ static const struct idem_request_kind abandon_kind = {
 struct idem_request *idem_operation_abandon(const struct idem_abandonment *abandonment,
                                             idem_store_done *done, void *arg) {
     struct idem_operation *operation =
-        idem_operation_new(&abandon_kind, &abandonment->digest, done, arg);
+        idem_operation_new(NULL, &abandon_kind, &abandonment->digest, done, arg);
     if (operation == NULL) {
         return NULL;
     }
