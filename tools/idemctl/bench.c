@@ -270,16 +270,17 @@ static void report(const struct ctl *ctl, const struct idem_config *config,
 
 /* PATH.bench-PID, with the parameters of the URL. */
 static bool name_scratch(struct bench *bench, const char *url) {
-    const char *path = url + strlen(EMBEDDED);
-    size_t length = strcspn(path, "?");
     size_t size = strlen(url) + 32;
     bench->url = malloc(size);
-    if (bench->url == NULL || strncmp(url, EMBEDDED, strlen(EMBEDDED)) != 0) {
-        if (bench->url != NULL) {
-            (void)snprintf(bench->url, size, "%s", url);
-        }
-        return bench->url != NULL;
+    if (bench->url == NULL) {
+        return false;
     }
+    if (strncmp(url, EMBEDDED, strlen(EMBEDDED)) != 0) {
+        (void)snprintf(bench->url, size, "%s", url);
+        return true;
+    }
+    const char *path = url + strlen(EMBEDDED);
+    size_t length = strcspn(path, "?");
     bench->scratch = malloc(size);
     if (bench->scratch == NULL) {
         return false;
