@@ -173,6 +173,9 @@ bench: ## measure: with the plugin beside the bare broker, in one run, as ratios
 	@$(MAKE) --no-print-directory $(JOBS) all $(BENCH_PROGRAMS)
 	@tests/bench/run.sh $(BUILD)
 
+$(BUILD)/obj/tests/fuzz/fuzz_control.o: EXTRA_CFLAGS += -Iplugins/mosquitto
+$(BUILD)/obj/tests/fuzz/fuzz_token.o: EXTRA_CFLAGS += -Iplugins/rabbitmq
+
 fuzz: ## fuzz the parsers with libFuzzer (FUZZ_SECONDS=30 each)
 	@tests/fuzz/run.sh
 

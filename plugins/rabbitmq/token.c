@@ -63,6 +63,14 @@ void idem_token_print(char *text, const struct idem_token *token,
     (void)sodium_bin2base64(text, IDEM_TOKEN_SIZE, bytes, sizeof bytes, VARIANT);
 }
 
+/* libsodium's decoder (1.0.18) takes any byte above 127 for an underscore: only the text that these bytes
+ * have is theirs. */
+static bool is_text_of(const uint8_t *bytes, struct idem_span text) {
+    char own[IDEM_TOKEN_SIZE];
+    (void)sodium_bin2base64(own, sizeof own, bytes, TOKEN_BYTES, VARIANT);
+    return memcmp(own, text.data, text.len) == 0;
+}
+
 bool idem_token_read(struct idem_token *token, struct idem_span text,
                      const struct idem_secret *secret) {
     uint8_t bytes[TOKEN_BYTES];
@@ -71,7 +79,7 @@ bool idem_token_read(struct idem_token *token, struct idem_span text,
     if (text.len != sodium_base64_ENCODED_LEN(TOKEN_BYTES, VARIANT) - 1 ||
         sodium_base642bin(bytes, sizeof bytes, (const char *)text.data, text.len, NULL,
                           &len, NULL, VARIANT) != 0 ||
-        len != sizeof bytes || bytes[0] != VERSION) {
+        len != sizeof bytes || bytes[0] != VERSION || !is_text_of(bytes, text)) {
         return false;
     }
     sign(&mac, bytes, secret);

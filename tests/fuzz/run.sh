@@ -23,18 +23,29 @@ if [ ${#names[@]} = 0 ]; then
   exit 1
 fi
 
-libraries=$(pkg-config --libs lmdb libsodium json-c yaml-0.1 hiredis openssl)
+libraries=$(pkg-config --libs lmdb libsodium json-c yaml-0.1 hiredis openssl \
+  librabbitmq libevent_core libevent_extra libpq)
+# What of the plugin or of the bridge a target tries.
+archive_of() { # NAME
+  case $1 in
+  control) echo "$out/tests/plugin.a" ;;
+  http | token) echo "$out/tests/bridge.a" ;;
+  esac
+}
 build() { # NAME...
+  local archives
+  archives=$(for object; do archive_of "${object%.o}"; done | sort -u)
+  # shellcheck disable=SC2086 # several words
   make --no-print-directory -s -j2 CC=clang BUILD=$out SANITIZER=fuzzer-no-link,$sanitizers \
-    CFLAGS=-fno-sanitize-recover=all $out/libidem.a "${@/#/$out/obj/tests/fuzz/fuzz_}"
+    CFLAGS=-fno-sanitize-recover=all $out/libidem.a $archives "${@/#/$out/obj/tests/fuzz/fuzz_}"
 }
 build "${names[@]/%/.o}"
 
 failed=0
 for name in "${names[@]}"; do
-  # shellcheck disable=SC2086 # several words
+  # shellcheck disable=SC2046,SC2086 # several words, or none
   clang -pthread -fsanitize=fuzzer,$sanitizers -o "$out/fuzz_$name" "$out/obj/tests/fuzz/fuzz_$name.o" \
-    $out/libidem.a $libraries
+    $(archive_of "$name") $out/libidem.a $libraries
   mkdir -p "$out/corpus/$name" "$out/failures"
   inputs=("$out/corpus/$name")
   options=()
