@@ -45,10 +45,10 @@ struct idem_intake {
     struct idem_waker waker;
     int64_t dispatched_ns;                     /* when the store was looked at last */
     const struct mosquitto_evt_message *event; /* while it is submitted */
-    struct idem_parked
-        *spare; /* places in a row: most messages take one that was used before */
+    const struct idem_parked *arriving;        /* the same */
+    /* Places in a row: most messages take one that was used before. */
+    struct idem_parked *spare;
     size_t spares;
-    const struct idem_parked *arriving; /* the same */
 };
 
 /* answers_later: false for a store that answers all that is not durable at once, as those do that are not
