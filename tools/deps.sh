@@ -66,6 +66,8 @@ package  command:dpkg-buildpackage        dpkg-dev
 package  command:dh                       debhelper
 package  command:fakeroot                 fakeroot
 package  command:lintian                  lintian
+package  command:git                     git
+package  file:/usr/share/build-essential/list build-essential
 END
 }
 

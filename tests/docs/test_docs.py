@@ -14,11 +14,11 @@ and a comment before it, which a reader does not see, says more:
     <!-- terminal: NAME, stays -->   it goes on in the foreground, as a subscriber does
     <!-- terminal: NAME, again -->   it is typed again until it succeeds: what it looks at takes a moment
     <!-- shows: NAME -->             what that terminal shows next, line by line
-    <!-- start: broker -->           what `make run` starts
+    <!-- start: broker -->           what `make run` starts; `broker FILE`: what `make run CONFIG=FILE` does
     <!-- not run: REASON -->         the next block is not run; also for yaml that is not whole
 
 Each page has terminals of its own, in a copy of the tree in which build/ is the one under test. Ports are free ones:
-mosquitto_pub and mosquitto_sub get theirs here instead of from the reader."""
+mosquitto_pub, mosquitto_sub and `idemctl --mqtt 127.0.0.1:1883` get theirs here instead of from the reader."""
 
 import os
 import pathlib
@@ -41,6 +41,7 @@ PATIENCE = 90
 SHELL = r"""
 mosquitto_pub() { command mosquitto_pub -p "$MQTT_PORT" "$@"; }
 mosquitto_sub() { exec stdbuf -oL mosquitto_sub -p "$MQTT_PORT" -d "$@"; }
+build/idemctl() { command build/idemctl "${@/#127.0.0.1:1883/127.0.0.1:$MQTT_PORT}"; }
 amqp-consume() { exec stdbuf -oL amqp-consume "$@"; }
 """
 NOISE = re.compile(r"^(Client \S+ (sending|received)|Client null|Subscribed \(mid)")
@@ -202,8 +203,9 @@ class Page:
         return self.terminals[name]
 
     def start(self, what):
-        assert what == "broker", f"nothing is called {what}"
-        self.terminal("broker").run(f"exec env PORT={self.port} tools/run.sh\n", "stays")
+        name, _, config = what.partition(" ")
+        assert name == "broker", f"nothing is called {name}"
+        self.terminal("broker").run(f"exec env PORT={self.port} CONFIG={config} tools/run.sh\n", "stays")
 
     def console(self, text):
         for command, expected in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", text, re.M):
