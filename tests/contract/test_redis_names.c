@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The Redis store and hosts that are named: the resolver holds up nobody, and every address has its turn. */
+#include "logged.h"
 #include "names.h"
 #include "redis_cluster.h"
 #include "redis_sentinel.h"
@@ -25,21 +26,11 @@ static const char *const several[] = {"127.0.0.2", "::1", "127.0.0.1", NULL};
 
 static struct redis_server server;
 static struct stores_box box;
-static char logged[8192];
-
-static void note_log(void *context, enum idem_log_level level, const char *event,
-                     const char *text) {
-    size_t used = strlen(logged);
-    (void)context;
-    (void)level;
-    (void)snprintf(logged + used, sizeof logged - used, "%s: %s\n", event, text);
-}
 
 static int setup(void **state) {
     (void)state;
     memset(&box, 0, sizeof box);
-    logged[0] = '\0';
-    box.log = (struct idem_log){.sink = note_log, .level = IDEM_LOG_NOTICE};
+    box.log = logged_open();
     names_reset();
     names_add("redis.test", here);
     return 0;
@@ -63,8 +54,8 @@ static void open_store(const char *host, const char *more) {
 }
 
 static void expect_logged(const char *text) {
-    if (strstr(logged, text) == NULL) {
-        fail_msg("no '%s' in: %s", text, logged);
+    if (!logged_has(text)) {
+        fail_msg("no '%s' in: %s", text, logged_lines());
     }
 }
 
@@ -127,7 +118,7 @@ static void a_late_answer_is_used_and_asked_for_once(void **state) {
     open_store("redis.test", "timeout=5s&connect_timeout=100ms");
     expect_logged("its name has not been looked up in time");
     int64_t deadline = testing_deadline();
-    while (strstr(logged, "store.available") == NULL) {
+    while (!logged_has("store.available")) {
         assert_int_not_equal(testing_remaining_ms(deadline), 0);
         names_silence("redis.test",
                       testing_remaining_ms(deadline) > testing_deadline_ms() - 1000);
@@ -151,7 +142,7 @@ static void addresses_that_refuse_are_passed_over_in_one_go(void **state) {
     names_add("several.test", several);
     open_store("several.test", "timeout=5s");
     assert_int_equal(put(1), IDEM_OK);
-    assert_string_equal(logged, "");
+    assert_string_equal(logged_lines(), "");
     assert_int_equal(names_asked(), 1);
 }
 
@@ -180,7 +171,7 @@ static void an_address_that_swallows_packets_does_not_take_all_the_time(void **s
     stop_answering(sockets);
     open_store("several.test", "timeout=5s&connect_timeout=9s");
     assert_int_equal(put(1), IDEM_OK);
-    assert_string_equal(logged, "");
+    assert_string_equal(logged_lines(), "");
     for (int i = 0; i < 4; i++) {
         (void)close(sockets[i]);
     }

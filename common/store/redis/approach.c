@@ -21,20 +21,22 @@ static void release_lookup(struct idem_approach *approach) {
     approach->lookup = NULL;
 }
 
-static void advance(struct idem_approach *approach) {
-    const struct addrinfo *behind = approach->next->ai_next;
-    approach->next = behind != NULL ? behind : approach->addresses;
+/* The addresses in their order, round and round. */
+static const struct addrinfo *take_next(struct idem_approach *approach) {
+    const struct addrinfo *taken =
+        approach->next != NULL ? approach->next : approach->addresses;
+    approach->next = taken->ai_next;
+    return taken;
 }
 
 static void take_addresses(struct idem_approach *approach, struct addrinfo *addresses) {
     approach->addresses = addresses;
-    approach->next = addresses;
     approach->next_at_ms = INT64_MIN;
     for (const struct addrinfo *one = addresses; one != NULL; one = one->ai_next) {
         approach->untried++;
     }
     for (unsigned skip = approach->first % approach->untried; skip > 0; skip--) {
-        advance(approach);
+        (void)take_next(approach);
     }
 }
 
@@ -91,9 +93,8 @@ static enum idem_code try_next(struct idem_approach *approach,
                                struct idem_error *error) {
     enum idem_code code = IDEM_OK;
     do {
-        const struct addrinfo *address = approach->next;
+        const struct addrinfo *address = take_next(approach);
         *error = (struct idem_error)IDEM_ERROR_INIT;
-        advance(approach);
         approach->untried--;
         idem_redis_link_close(link);
         code = idem_redis_link_connect(link, &approach->endpoint, address, approach->tls,
@@ -127,7 +128,8 @@ enum idem_code idem_approach_tick(struct idem_approach *approach,
         }
         code = look(approach, now_ms, error);
     }
-    if (code == IDEM_OK && now_ms >= approach->next_at_ms) {
+    if (code == IDEM_OK && approach->addresses != NULL &&
+        now_ms >= approach->next_at_ms) {
         code = try_next(approach, link, now_ms, error);
         *begun = code == IDEM_OK;
     }

@@ -13,7 +13,7 @@ struct idem_approach {
     struct idem_lookup
         *lookup; /* owned; may outlive an approach that it was too slow for */
     struct addrinfo *addresses;  /* owned; NULL: not known yet, or a Unix socket */
-    const struct addrinfo *next; /* the address to try next */
+    const struct addrinfo *next; /* the address to try next; NULL: the first of all */
     unsigned untried;            /* addresses that are left */
     unsigned first;              /* which one is the first to be tried, in turn */
     int64_t look_at_ms;          /* when the lookup is looked at */
