@@ -109,8 +109,7 @@ static void a_status_without_a_text_is_not_judged(void **state) {
 
 /* A number is stored with its type, for all that it was judged as a text. */
 static void what_was_judged_is_stored_with_its_type(void **state) {
-    static const amqp_field_value_kind_t kinds[] = {AMQP_FIELD_KIND_U64,
-                                                    AMQP_FIELD_KIND_TIMESTAMP};
+    static const uint8_t kinds[] = {AMQP_FIELD_KIND_U64, AMQP_FIELD_KIND_TIMESTAMP};
     (void)state;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         amqp_table_entry_t entry = {.key = amqp_cstring_bytes("status"),
