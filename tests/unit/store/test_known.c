@@ -194,22 +194,26 @@ static void a_new_key_does_not_wait_for_a_group_that_joins(void **state) {
 }
 
 /* Each key is asked for again when its group is about to be journalled, joins, or has
- * joined. */
+ * joined: until there have been some groups, which a busy machine takes its time for. */
 static void a_key_is_known_while_its_group_joins(void **state) {
     (void)state;
     struct stores_box box = {.sync_each = false};
-    struct idem_store_stats stats;
+    struct idem_store_stats stats = {.commits = 0};
     stores_make(&box, URL "?commit=1ms");
-    for (uint64_t n = 0; n < 20000; n++) {
+    uint64_t n = 0;
+    for (; n < 20000 || (stats.commits < 3 && n < 2000000); n++) {
         stores_put_done(&box, n, T0, HOUR);
         for (uint64_t back = 1; back <= n && back < 2000; back *= 4) {
             assert_int_equal(stores_claim(&box, n - back, &stores_me, T0, 1).outcome,
                              IDEM_CLAIM_DONE);
         }
+        if (n % 1000 == 999) {
+            idem_store_read_stats(box.store, &stats);
+        }
     }
     idem_store_read_stats(box.store, &stats);
     assert_true(stats.commits > 2);
-    assert_int_equal(stats.keys, 20000);
+    assert_int_equal(stats.keys, n);
     stores_remove(&box);
 }
 
