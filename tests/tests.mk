@@ -56,7 +56,8 @@ $(BUILD)/tests/contract/test_redis_names: WRAP := $(NAMES_WRAP)
 
 # The units of the bridge: all of it but main.
 RABBIT_TESTS := $(filter $(BUILD)/tests/unit/rabbitmq/%,$(UNIT_TESTS))
-$(BUILD)/obj/tests/unit/rabbitmq/%.o: EXTRA_CFLAGS += -Iplugins/rabbitmq
+# Their headers come before those of tests/support, where a postgres.h is the server that tests start.
+$(BUILD)/obj/tests/unit/rabbitmq/%.o: EXTRA_CFLAGS += -iquote plugins/rabbitmq
 $(RABBIT_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(SUPPORT_OBJ) $(BUILD)/tests/bridge.a $(BUILD)/libidem.a
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(IDEM_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS)

@@ -56,8 +56,36 @@ static size_t count_unexecuted(const struct idem_postgres *postgres) {
     return count;
 }
 
-/* Every claim that is ours finds its statement here: claims are taken in the order of the line. One that
- * did not would be committed without its effect, so that is looked after all the same. */
+static bool take(struct idem_postgres *postgres, struct idem_parcel *parcel) {
+    if (!make_room(postgres)) {
+        return false;
+    }
+    idem_parcel_leave_line(parcel);
+    idem_parcel_step(parcel, IDEM_ON_SENT);
+    postgres->items[postgres->count++].parcel = parcel;
+    return true;
+}
+
+/* A copy that was held, and whose claim is ours now since its holder gave it back, stands behind messages that
+ * have come since: they may still wait for the next transaction to claim them. */
+static bool pick_from_behind(struct idem_postgres *postgres, size_t *open) {
+    struct idem_parcel *parcel = TAILQ_FIRST(&postgres->sink.line);
+    while (parcel != NULL && *open > 0) {
+        struct idem_parcel *next = TAILQ_NEXT(parcel, line);
+        if (parcel->transfer.state == IDEM_TRANSFER_READY &&
+            claim_of(postgres, parcel) != NULL) {
+            if (!take(postgres, parcel)) {
+                return false;
+            }
+            (*open)--;
+        }
+        parcel = next;
+    }
+    return true;
+}
+
+/* Every claim that is ours finds its statement here. One that did not would be committed without its effect,
+ * so that is looked after all the same. */
 bool idem_postgres_pick(struct idem_postgres *postgres) {
     size_t most = postgres->worker->options->config->bridge.sink.batch;
     size_t open = count_unexecuted(postgres);
@@ -73,15 +101,13 @@ bool idem_postgres_pick(struct idem_postgres *postgres) {
             idem_parcel_step(parcel, IDEM_ON_LEASE_OVER); /* asked for again */
             continue;
         }
-        if (!make_room(postgres)) {
+        bool claimed = parcel->transfer.claimed;
+        if (!take(postgres, parcel)) {
             return false;
         }
-        idem_parcel_leave_line(parcel);
-        idem_parcel_step(parcel, IDEM_ON_SENT);
-        postgres->items[postgres->count++].parcel = parcel;
-        open -= parcel->transfer.claimed;
+        open -= claimed;
     }
-    return open == 0;
+    return pick_from_behind(postgres, &open) && open == 0;
 }
 
 const char *idem_postgres_bind(struct idem_postgres *postgres,

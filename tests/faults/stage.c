@@ -109,6 +109,17 @@ static void show_log(struct stage *stage, size_t index) {
     free(log);
 }
 
+/* What it waits for comes last: a bridge that still runs is asked for it. */
+static void show_logs(struct stage *stage) {
+    for (size_t i = 0; i < stage->bridge_count; i++) {
+        if (stage->up[i]) {
+            bridge_signal(stage->bridges[i], SIGUSR1);
+            stage_pause(1000);
+        }
+        show_log(stage, i);
+    }
+}
+
 void stage_check(struct stage *stage) {
     for (size_t i = 0; i < stage->bridge_count; i++) {
         int status = 0;
@@ -126,6 +137,7 @@ void stage_await_consumer(struct stage *stage, size_t index) {
     while (bridge_logged(stage->bridges[index], STARTED) <= stage->starts[index]) {
         stage_check(stage);
         if (now_ms() >= until_ms) {
+            show_logs(stage);
             fail_msg("bridge %zu does not start", index + 1);
         }
         testing_pause();
@@ -270,6 +282,7 @@ void stage_await(struct stage *stage, unsigned depth) {
     int64_t until_ms = now_ms() + PATIENCE_MS;
     while (stage_delivered(stage) < depth) {
         if (now_ms() >= until_ms) {
+            show_logs(stage);
             fail_msg("nothing moves: %u of %u messages in the sink",
                      stage_delivered(stage), depth);
         }
@@ -323,9 +336,7 @@ void stage_finish(struct stage *stage) {
         }
         left = left_over(stage, until_ms);
         if (now_ms() >= until_ms) {
-            for (size_t i = 0; i < stage->bridge_count; i++) {
-                show_log(stage, i);
-            }
+            show_logs(stage);
             (void)stage_delivered(stage); /* fails where the sink's queue is gone */
             fail_msg("%u messages are stuck in the source", left);
         }

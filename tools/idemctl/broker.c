@@ -222,12 +222,14 @@ void broker_pause(int wait_ms) {
     (void)nanosleep(&time, NULL);
 }
 
-/* A listener that wants TLS hangs up on who speaks without. */
+/* A listener that wants TLS hangs up on who speaks without. Newer versions of libmosquitto call an error of TLS
+ * a protocol error of the system. */
 static void failed(struct broker *broker, int rc) {
     int number = errno;
+    bool tls = rc == MOSQ_ERR_TLS || (rc == MOSQ_ERR_ERRNO && number == EPROTO);
     char why[sizeof broker->cause + 64];
     bool plain = broker->options->ca_file == NULL && !broker->was_connected;
-    if (rc == MOSQ_ERR_TLS && broker->cause[0] != '\0') {
+    if (tls && broker->cause[0] != '\0') {
         (void)snprintf(why, sizeof why, "TLS: %s", broker->cause);
     } else if (rc == MOSQ_ERR_CONN_LOST && plain) {
         (void)snprintf(why, sizeof why, "it hung up: does it want TLS (--cafile FILE)?");
