@@ -226,11 +226,15 @@ void broker_pause(int wait_ms) {
  * a protocol error of the system. */
 static void failed(struct broker *broker, int rc) {
     int number = errno;
-    bool tls = rc == MOSQ_ERR_TLS || (rc == MOSQ_ERR_ERRNO && number == EPROTO);
+    bool tls = broker->options->ca_file != NULL &&
+               (rc == MOSQ_ERR_TLS || (rc == MOSQ_ERR_ERRNO && number == EPROTO));
     char why[sizeof broker->cause + 64];
     bool plain = broker->options->ca_file == NULL && !broker->was_connected;
-    if (tls && broker->cause[0] != '\0') {
-        (void)snprintf(why, sizeof why, "TLS: %s", broker->cause);
+    if (tls) {
+        (void)snprintf(why, sizeof why, "TLS: %s",
+                       broker->cause[0] != '\0'
+                           ? broker->cause
+                           : "no handshake; does it speak TLS there?");
     } else if (rc == MOSQ_ERR_CONN_LOST && plain) {
         (void)snprintf(why, sizeof why, "it hung up: does it want TLS (--cafile FILE)?");
     } else {
