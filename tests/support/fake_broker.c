@@ -5,6 +5,7 @@
 #include <idem/error.h>
 
 #include <malloc.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,29 +39,37 @@ static struct {
 
 /* ---- memory ---- */
 
+/* A store's own thread asks for memory, too. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
 static bool grants(void) {
+    (void)pthread_mutex_lock(&lock);
+    bool granted = fake.granted > 0 || fake.refusals == 0;
     if (fake.granted > 0) {
         fake.granted--;
-        return true;
+    } else if (!granted) {
+        fake.refusals--;
+        fake.refused = true;
     }
-    if (fake.refusals == 0) {
-        return true;
-    }
-    fake.refusals--;
-    fake.refused = true;
-    return false;
+    (void)pthread_mutex_unlock(&lock);
+    return granted;
 }
 
 void fake_broker_refuse(size_t nth, size_t count) {
+    (void)pthread_mutex_lock(&lock);
     fake.granted = nth - 1;
     fake.refusals = count;
     fake.refused = false;
+    (void)pthread_mutex_unlock(&lock);
 }
 
 bool fake_broker_refused(void) {
+    (void)pthread_mutex_lock(&lock);
     fake.granted = 0;
     fake.refusals = 0;
-    return fake.refused;
+    bool refused = fake.refused;
+    (void)pthread_mutex_unlock(&lock);
+    return refused;
 }
 
 /* Nobody may count on zeros. */
