@@ -6,6 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+/* All of it is left where the clock, which may be coarse, is a little behind. */
+static void assert_says_nearly(const char *all, const char *nearly_all) {
+    assert_says(strstr(ctl_output, all) != NULL ? all : nearly_all);
+}
+
 static void test_lookup_finds_by_rule_and_key(void **state) {
     (void)state;
     ctl_deliver("orders/1", "{\"id\":\"a\"}");
@@ -15,7 +20,7 @@ static void test_lookup_finds_by_rule_and_key(void **state) {
     assert_says("first_seen   20");
     assert_says(" (test)\n");
     assert_says("expires      20");
-    assert_says("ttl_left     71 h 59 m");
+    assert_says_nearly("ttl_left     72 h", "ttl_left     71 h 59 m");
     assert_says("fingerprint  ");
     assert_says("result_size  0");
     assert_int_equal(ctl_on("lookup", "orders", "b"), 4);
@@ -83,7 +88,7 @@ static void test_lookup_shows_a_claim_that_a_crash_left(void **state) {
     assert_int_equal(ctl_on("lookup", "orders", "a"), 0);
     assert_says("state        pending");
     assert_says("lease_until  20");
-    assert_says("lease_left   29 s");
+    assert_says_nearly("lease_left   30 s", "lease_left   29 s");
 }
 
 static void test_lookup_calls_other_instances_by_the_names_it_is_given(void **state) {
