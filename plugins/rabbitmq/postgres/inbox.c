@@ -203,7 +203,6 @@ static void ask_again(struct idem_pg_inbox *inbox) {
     while (claim != NULL) {
         struct idem_pg_inbox_claim *next = TAILQ_NEXT(claim, order);
         claim->reply = IDEM_PG_INBOX_UNKNOWN;
-        claim->executed = false;
         claim->refused = false;
         if (claim->withdrawn) {
             drop(inbox, claim);

@@ -32,7 +32,6 @@ struct idem_pg_inbox_claim {
     enum idem_pg_inbox_reply reply;
     bool open;      /* in the transaction */
     bool answered;  /* the receiver knows that it is ours */
-    bool executed;  /* the statement of its message is in the transaction */
     bool refused;   /* its statement failed: its row goes before the commit */
     bool withdrawn; /* given back: the same, and the key is free already */
     idem_store_done *done;
